@@ -1,0 +1,1 @@
+"""What the field knows, as data with small look-ups: signatures, EC2 error codes, instance limits, settings."""

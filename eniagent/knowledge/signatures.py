@@ -1,0 +1,84 @@
+"""All signatures, and the scan that finds them: one combined pattern per program, named fields read only where it hits.
+
+Refuses to parse frames (journal prefixes, JSON, klog heads): the sources hand in the message itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple, Optional
+
+from eniagent.knowledge.signature import Role, Signature
+from eniagent.knowledge.signatures_failure import FAILURE, OTHER_FAILURE
+from eniagent.knowledge.signatures_ipamd import IPAMD
+from eniagent.knowledge.signatures_node import NODE
+
+SIGNATURES: tuple[Signature, ...] = (*IPAMD, *FAILURE, *NODE)
+BY_ID: dict[str, Signature] = {s.id: s for s in SIGNATURES}
+
+
+class Match(NamedTuple):
+    """The signature that names a message, and the fields in it (only those that are present)."""
+
+    signature: Signature
+    fields: dict[str, str]
+
+
+@functools.lru_cache(maxsize=None)
+def _compiled(signature_id: str) -> re.Pattern[str]:
+    return re.compile(BY_ID[signature_id].pattern)
+
+
+@functools.lru_cache(maxsize=None)
+def of_program(program: str) -> tuple[Signature, ...]:
+    """The signatures of one program, in order of precedence. Failure texts are not among them: see `classify_failure`."""
+    return tuple(s for s in (*IPAMD, *NODE) if program in s.programs)
+
+
+@functools.lru_cache(maxsize=None)
+def prefilter(program: str) -> str:
+    """One RE2 alternation that hits every message some signature of the program names (and perhaps a few more)."""
+    return "|".join(f"(?:{re.sub(r'[?]P<[^>]+>', '?:', s.pattern)})" for s in of_program(program))
+
+
+@functools.lru_cache(maxsize=None)
+def _any_of(program: str) -> re.Pattern[str]:
+    return re.compile(prefilter(program))
+
+
+def scan_line(program: str, text: str) -> Optional[Match]:
+    """The first signature of `program` that matches `text`, None where none does."""
+    if not _any_of(program).search(text):
+        return None
+    for signature in of_program(program):
+        found = _compiled(signature.id).search(text)
+        if found:
+            return Match(signature, {k: v for k, v in found.groupdict().items() if v is not None})
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def classify_failure(text: str) -> str:
+    """The id of the signature that names the inner error of a failed sandbox; `OTHER_FAILURE` where none does."""
+    for signature in FAILURE:
+        if _compiled(signature.id).search(text):
+            return signature.id
+    return OTHER_FAILURE
+
+
+def failure_fields(signature_id: str, text: str) -> dict[str, str]:
+    """The named fields of a failure text."""
+    if signature_id not in BY_ID:
+        return {}
+    found = _compiled(signature_id).search(text)
+    return {k: v for k, v in found.groupdict().items() if v is not None} if found else {}
+
+
+def concerns_address(signature_id: str) -> bool:
+    """Whether a failed sandbox of this signature failed for want of an address or its set-up by the VPC CNI."""
+    signature = BY_ID.get(signature_id)
+    return signature is not None and signature.means != "not-ip-related"
+
+
+__all__ = ["BY_ID", "OTHER_FAILURE", "SIGNATURES", "Match", "Role", "Signature", "classify_failure", "scan_line"]
