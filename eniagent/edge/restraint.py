@@ -6,6 +6,7 @@ Refuses to fail: what could not be lowered is returned, and the run goes on.
 from __future__ import annotations
 
 import os
+from typing import Callable
 
 OOM_SCORE_ADJ = 500
 NICE = 10
@@ -18,11 +19,14 @@ def lower_self(*, proc: str = "/proc") -> tuple[str, ...]:
     The score is written whatever was inherited, because the SSM agent hands its own -999 to its children.
     """
     failed = []
-    for name, lower in (("oom_score_adj", lambda: _lower_oom(proc)), ("nice", _lower_nice), ("I/O class", _lower_io)):
+    steps: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("oom_score_adj", lambda: _lower_oom(proc)),
+        ("nice", _lower_nice),
+        ("I/O class", _lower_io),
+    )
+    for name, lower in steps:
         try:
             lower()
-        except (OSError, ImportError, AttributeError, ValueError) as error:
-            failed.append(f"{name}: {error}")
         except Exception as error:  # noqa: BLE001 - psutil's own errors are no OSError, and none may end the run
             failed.append(f"{name}: {type(error).__name__}: {error}")
     return tuple(failed)
@@ -40,6 +44,6 @@ def _lower_nice() -> None:
 
 
 def _lower_io() -> None:
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)

@@ -132,7 +132,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config_path: Opti
         else:
             remedy = f"remove it or use one of {', '.join(sorted(KINDS))}"
             problems.append(Problem(name, f"file {named or DEFAULT_CONFIG}", "is no setting", remedy))
-    said.update(_from_environment(environ, problems=problems))
+    said.update(_from_environment(environ))
     for name, value in flags.items():
         if value is not None:
             if name not in KINDS:
@@ -154,8 +154,11 @@ def _build(said: Mapping[str, tuple[Any, str]], *, problems: list[Problem]) -> S
     return Settings(origins={name: origin for name, (_, origin) in said.items()}, **values)
 
 
-def _from_environment(environ: Mapping[str, str], *, problems: list[Problem]) -> dict[str, tuple[Any, str]]:
-    """Settings that the environment names; our own variables go before those of the SDKs and of ipamd. Empty: not set."""
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    """Settings that the environment names; our own variables go before those of the SDKs and of ipamd. Empty: not set.
+
+    Other variables that begin with our prefix are left alone: Kubernetes sets `ENIAGENT_SERVICE_HOST` and its kin by itself.
+    """
     said: dict[str, tuple[Any, str]] = {}
     if environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower() == "ipv6":
         said["imds_url"] = (IMDS_IPV6, "environment AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
@@ -163,10 +166,6 @@ def _from_environment(environ: Mapping[str, str], *, problems: list[Problem]) ->
         for variable in (*kind.also, f"ENIAGENT_{name.upper()}"):
             if environ.get(variable):
                 said[name] = (environ[variable], f"environment {variable}")
-    ours = {f"ENIAGENT_{name.upper()}" for name in KINDS} | {"ENIAGENT_CONFIG"}
-    for variable in sorted(environ):
-        if variable.startswith("ENIAGENT_") and variable not in ours:
-            problems.append(Problem(variable, "environment", "names no setting", "unset it or correct its name"))
     return said
 
 
