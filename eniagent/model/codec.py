@@ -15,7 +15,7 @@ def to_builtin(value: Any) -> Any:
     """Encode hook: addresses and networks become their canonical text."""
     if isinstance(value, (IPAddress, IPNetwork)):  # type: ignore[misc,arg-type]
         return str(value)
-    raise NotImplementedError(f"{type(value).__name__} is not a model type")
+    raise TypeError(f"{type(value).__name__} is not a model type")
 
 
 def from_builtin(kind: type, value: Any) -> Any:
@@ -24,7 +24,7 @@ def from_builtin(kind: type, value: Any) -> Any:
         return parse_address(value)
     if kind is IPNetwork:
         return parse_network(value)
-    raise NotImplementedError(f"{kind!r} is not a model type")
+    raise TypeError(f"{kind!r} is not a model type")
 
 
 def encode(value: Any) -> bytes:
