@@ -1,0 +1,37 @@
+# make demo [SCENARIO=name|list]   replay a recorded sick node on loopback and diagnose it
+# make test [PYTEST_ARGS=...]      the whole suite        make lint    ruff and mypy
+# make bench                       measurements           make clean   what these made
+# Amazon Linux 2023 and Debian: the machine's own python3 (>= 3.9) is used. PYTHON=... names another, VENV=... another place.
+
+VENV ?= .venv
+SCENARIO ?= subnet-exhausted
+PYTEST_ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
+
+$(VENV)/.installed: pyproject.toml tools/make_venv.sh
+	@tools/make_venv.sh "$(VENV)"
+	@touch "$@"
+
+$(VENV)/.installed-dev: pyproject.toml tools/make_venv.sh
+	@tools/make_venv.sh "$(VENV)" dev
+	@touch "$@" "$(VENV)/.installed"
+
+demo: $(VENV)/.installed
+	@if [ "$(SCENARIO)" = list ]; then "$(VENV)/bin/eniagent" demo --list; else "$(VENV)/bin/eniagent" demo "$(SCENARIO)"; fi
+
+test: $(VENV)/.installed-dev
+	"$(VENV)/bin/python" -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	"$(VENV)/bin/ruff" check .
+	"$(VENV)/bin/mypy"
+
+bench: $(VENV)/.installed-dev
+	"$(VENV)/bin/python" -m pytest -m bench -s $(PYTEST_ARGS)
+
+clean:
+	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
