@@ -10,11 +10,13 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True):
     """Effective settings that introspection tells: ipamd-env-settings, networkutils-env-settings, eni-configs.
 
-    None: the endpoint did not say. `values` keeps all keys as text, lists comma-joined.
+    None: the endpoint did not say. `values` keeps all keys as text, lists comma-joined. `incomplete` names endpoints that did
+    not answer, with the reason: `/v1/eni-configs: malformed (HTTP 404)` means that ipamd cannot read its node object.
     """
 
     values: dict[str, str]
     eni_config: Optional[str] = None
+    incomplete: tuple[str, ...] = ()
 
 
 class Environment(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One policy rule. `src`/`dst` None: all."""
+    """One policy rule. `src`/`dst` None: all. `inverted`: the rule says *not* (it matches what `src`, `dst` and `iif` exclude)."""
 
     priority: int
     table: str
@@ -29,6 +29,7 @@ class Rule(msgspec.Struct, frozen=True):
     dst: Optional[IPNetwork] = None
     fwmark: str = ""
     iif: str = ""
+    inverted: bool = False
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -42,7 +43,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Routing(msgspec.Struct, frozen=True):
-    """Rules and routes of both families. A missing family is told in `incomplete`."""
+    """Rules and routes of both families. A missing part is told in `incomplete`: `ipv4 rules: refused (...)`, `ipv6 routes: ...`."""
 
     rules: tuple[Rule, ...]
     routes: tuple[Route, ...]

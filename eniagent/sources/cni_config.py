@@ -1,0 +1,110 @@
+"""What the container runtime finds in /etc/cni/net.d and /opt/cni/bin.
+
+Refuses to read anything but network configurations there: other CNIs keep kubeconfigs with tokens beside them.
+Source: containernetworking/cni v1.1, libcni/conf.go (files by name; `.conf`, `.conflist`, `.json`; the first one counts, broken or not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eniagent.model.capture import Seen
+from eniagent.model.cni import CniConfig
+from eniagent.model.probe import Probe, ReadFiles
+from eniagent.model.reading import Observed, Reading, Unobserved, Why
+from eniagent.sources import Span
+from eniagent.sources.captured import Malformed, Unusable, below, body, json_value, kind_of, list_of, object_of
+
+SOURCE = "CNI configuration"
+NET_D = "cni/net.d"
+BIN = "cni/bin"
+
+_SUFFIXES = (".conf", ".conflist", ".json")
+
+
+def plan(seen: Seen) -> Sequence[Probe]:
+    """The configurations with their content, the binaries by name."""
+    looks: list[Probe] = []
+    if not _looked(seen, NET_D):
+        looks.append(ReadFiles(directory=NET_D, pattern="/etc/cni/net.d/*.conf*", limit_bytes=1 << 20))
+        looks.append(ReadFiles(directory=NET_D, pattern="/etc/cni/net.d/*.json", limit_bytes=1 << 20))
+    if not _looked(seen, BIN):
+        looks.append(ReadFiles(directory=BIN, pattern="/opt/cni/bin/*", names_only=True))
+    return looks
+
+
+def _looked(seen: Seen, directory: str) -> bool:
+    return directory in seen or f"{directory}.json" in seen or bool(below(seen, directory))
+
+
+def read(seen: Seen, span: Span) -> Reading[CniConfig]:
+    """Files, binaries and the plugins of the first file. An empty directory is an answer; a broken first file is told in `error`."""
+    at = next((seen[f].about.at for f in (*below(seen, NET_D), NET_D, f"{NET_D}.json") if f in seen), None)
+    try:
+        names = _names(seen, NET_D)
+    except Unusable as error:
+        return Unobserved(why=error.why, source=SOURCE, at=at, detail=error.detail)
+    first = next((name for name in names if name.endswith(_SUFFIXES)), "")
+    types, error_text = _types(seen, first) if first else ((), "")
+    value = CniConfig(files=names, binaries=_binaries(seen), first=first, types=types, error=error_text)
+    return Observed(value=value, source=SOURCE, at=at)
+
+
+def _binaries(seen: Seen) -> Any:
+    try:
+        return _names(seen, BIN)
+    except Unusable:
+        # None is this field's word for "not seen".
+        return None
+
+
+def _names(seen: Seen, directory: str) -> tuple[str, ...]:
+    """Names below a directory: of the files seen, else of a listing. Raises `Unusable`."""
+    files = below(seen, directory)
+    if files:
+        return tuple(file[len(directory) + 1 :] for file in files)
+    for listing in (f"{directory}.json", directory):
+        if listing in seen:
+            try:
+                return _listed(body(seen, file=listing))
+            except Malformed as error:
+                raise Unusable(Why.MALFORMED, f"{listing}: {error}") from error
+    raise Unusable(Why.NOT_COLLECTED)
+
+
+def _listed(data: bytes) -> tuple[str, ...]:
+    """A listing: nothing, or a JSON array of names."""
+    if not data.strip():
+        return ()
+    names = list_of(json_value(data), what="listing")
+    if not all(isinstance(name, str) for name in names):
+        raise Malformed("a listing holds something that is no name")
+    return tuple(sorted(names))
+
+
+def _types(seen: Seen, name: str) -> tuple[tuple[str, ...], str]:
+    """The plugins of one configuration in order, and what is wrong with it."""
+    try:
+        return decode(body(seen, file=f"{NET_D}/{name}")), ""
+    except Malformed as error:
+        return (), f"{name}: {error}"
+    except Unusable as error:
+        return (), " ".join(filter(None, (f"{name}: {error.why.value}", error.detail)))
+
+
+def decode(data: bytes) -> tuple[str, ...]:
+    """The plugin types of a conflist, or of one plugin's own configuration. Raises `Malformed`."""
+    document = object_of(json_value(data), what="configuration")
+    plugins = list_of(document["plugins"], what="plugins") if "plugins" in document else [document]
+    types = tuple(_type(plugin) for plugin in plugins)
+    if not types:
+        raise Malformed("no plugins")
+    return types
+
+
+def _type(plugin: Any) -> str:
+    kind = object_of(plugin, what="plugin").get("type")
+    if not isinstance(kind, str) or not kind:
+        raise Malformed(f"a plugin's type is {kind_of(kind)}")
+    return kind
