@@ -6,6 +6,7 @@ is killed. Children inherit the priority that the agent gave itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import selectors
@@ -180,16 +181,12 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a command and all that it started, and close its pipes. A command that ended already is left alone."""
     if process.poll() is None:
         # The child leads its own group, so nothing but what it started is hit.
-        try:
+        # It may end between the question and the signal.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # It ended between the question and the signal.
-        except PermissionError:
-            process.kill()
-        try:
+        # One that hangs in the kernel dies when it returns from there; waiting longer for it would hang us too.
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:
-            pass  # It hangs in the kernel and dies when it returns from there; waiting longer would hang us too.
     for stream in (process.stdout, process.stderr):
         if stream is not None:
             stream.close()

@@ -44,6 +44,6 @@ def _lower_nice() -> None:
 
 
 def _lower_io() -> None:
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
