@@ -7,7 +7,7 @@ Source: containernetworking/cni v1.1, libcni/conf.go (files by name; `.conf`, `.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from eniagent.model.capture import Seen
 from eniagent.model.cni import CniConfig
@@ -18,7 +18,7 @@ from eniagent.sources.captured import Malformed, Unusable, below, body, json_val
 
 SOURCE = "CNI configuration"
 NET_D = "cni/net.d"
-BIN = "cni/bin"
+BIN = "cni/bin.json"
 
 _SUFFIXES = (".conf", ".conflist", ".json")
 
@@ -35,14 +35,14 @@ def plan(seen: Seen) -> Sequence[Probe]:
 
 
 def _looked(seen: Seen, directory: str) -> bool:
-    return directory in seen or f"{directory}.json" in seen or bool(below(seen, directory))
+    return directory in seen or bool(below(seen, directory))
 
 
 def read(seen: Seen, span: Span) -> Reading[CniConfig]:
     """Files, binaries and the plugins of the first file. An empty directory is an answer; a broken first file is told in `error`."""
-    at = next((seen[f].about.at for f in (*below(seen, NET_D), NET_D, f"{NET_D}.json") if f in seen), None)
+    at = next((seen[f].about.at for f in (*below(seen, NET_D), NET_D) if f in seen), None)
     try:
-        names = _names(seen, NET_D)
+        names = _configurations(seen)
     except Unusable as error:
         return Unobserved(why=error.why, source=SOURCE, at=at, detail=error.detail)
     first = next((name for name in names if name.endswith(_SUFFIXES)), "")
@@ -51,26 +51,28 @@ def read(seen: Seen, span: Span) -> Reading[CniConfig]:
     return Observed(value=value, source=SOURCE, at=at)
 
 
-def _binaries(seen: Seen) -> Any:
+def _binaries(seen: Seen) -> Optional[tuple[str, ...]]:
     try:
-        return _names(seen, BIN)
-    except Unusable:
-        # None is this field's word for "not seen".
+        return _listed(body(seen, file=BIN))
+    except Unusable as error:
+        # No such directory, or nothing in it: no binaries. None is this field's word for "not seen".
+        return () if error.why is Why.NOT_INSTALLED else None
+    except Malformed:
         return None
 
 
-def _names(seen: Seen, directory: str) -> tuple[str, ...]:
-    """Names below a directory: of the files seen, else of a listing. Raises `Unusable`."""
-    files = below(seen, directory)
-    if files:
-        return tuple(file[len(directory) + 1 :] for file in files)
-    for listing in (f"{directory}.json", directory):
-        if listing in seen:
-            try:
-                return _listed(body(seen, file=listing))
-            except Malformed as error:
-                raise Unusable(Why.MALFORMED, f"{listing}: {error}") from error
-    raise Unusable(Why.NOT_COLLECTED)
+def _configurations(seen: Seen) -> tuple[str, ...]:
+    """Names of the files seen; none where both globs matched nothing. Raises `Unusable`."""
+    names = []
+    for file in below(seen, NET_D):
+        if "*" not in file:
+            names.append(file[len(NET_D) + 1 :])
+        elif seen[file].about.failure is not Why.NOT_INSTALLED:
+            body(seen, file=file)
+    if not names and not below(seen, NET_D):
+        # The directory itself stands for a look that could not list it.
+        body(seen, file=NET_D)
+    return tuple(names)
 
 
 def _listed(data: bytes) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class _Setting(msgspec.Struct):
 
 
 def plan(seen: Seen) -> Sequence[Probe]:
-    """Processes and the usual file first; then the command line, the files of other systems, and what the flags name."""
+    """Processes (the look that brings kubelet's command line) and the usual file; then other systems' files, and what flags name."""
     return tuple(probe for probe in _looks(seen) if (probe.directory if isinstance(probe, ReadFiles) else probe.file) not in seen)
 
 
@@ -59,15 +59,9 @@ def _looks(seen: Seen) -> Iterator[Any]:
     yield ReadFile(file=_FIRST, path=CONFIGS[_FIRST], limit_bytes=_LIMIT_BYTES)
     if not below(seen, DROP_INS):
         yield ReadFiles(directory=DROP_INS, pattern=f"{DROP_INS_PATH}/*.conf", limit_bytes=_LIMIT_BYTES)
-    running = reading(seen, file=processes.FILE, source=SOURCE, decode=processes.decode)
-    if isinstance(running, Observed):
-        for process in running.value.running:
-            if process.name == "kubelet":
-                yield ReadFile(file=CMDLINE, path=f"/proc/{process.pid}/cmdline", limit_bytes=_LIMIT_BYTES)
-                break
     if _FIRST in seen and isinstance(reading(seen, file=_FIRST, source=SOURCE, decode=bytes), Unobserved):
         yield from (ReadFile(file=f, path=path, limit_bytes=_LIMIT_BYTES) for f, path in CONFIGS.items() if f != _FIRST)
-        if CMDLINE not in seen:
+        if _flags(seen) is None:
             yield ReadFile(file=SNAP_ARGS, path=_SNAP_PATH, limit_bytes=_LIMIT_BYTES)
     named = (_flags(seen) or {}).get("config")
     if named is not None and named.value.startswith("/") and named.value not in CONFIGS.values():
@@ -144,7 +138,8 @@ def _merge_files(seen: Seen, flags: Optional[dict[str, _Setting]], *, into: dict
     # kubelet reads drop-ins only from the directory that its flags name.
     if flags is None or "config-dir" in flags:
         for file in below(seen, DROP_INS):
-            into.update(_decoded(seen, file))
+            if seen[file].about.failure is not Why.NOT_INSTALLED:
+                into.update(_decoded(seen, file))
     return True
 
 

@@ -1,7 +1,7 @@
 """Processes of interest, and when the host booted.
 
 Refuses command lines and environments: only name, pid and start are kept here.
-Wire shape of `host/processes.json`: `{"booted_at": TIME|null, "processes": [{"name", "pid", "started_at": TIME|null}]}`, TIME in RFC3339.
+Wire shape of `host/processes.json`: `{"booted_at": TIME|null, "running": [{"name", "pid", "started_at": TIME|null}]}`, TIME in RFC3339.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Process(msgspec.Struct):
 
 
 class _Processes(msgspec.Struct):
-    processes: list[_Process]
+    running: list[_Process]
     booted_at: Optional[str] = None
 
 
@@ -67,7 +67,7 @@ def decode(data: bytes) -> Processes:
     wire = shaped(object_of(json_value(data), what="processes"), _Processes, what="processes")
     return Processes(
         running=tuple(
-            Process(name=p.name, pid=p.pid, started_at=go_time.parse(p.started_at) if p.started_at else None) for p in wire.processes
+            Process(name=p.name, pid=p.pid, started_at=go_time.parse(p.started_at) if p.started_at else None) for p in wire.running
         ),
         booted_at=go_time.parse(wire.booted_at) if wire.booted_at else None,
     )
