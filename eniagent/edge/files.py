@@ -12,7 +12,7 @@ import msgspec
 
 from eniagent.edge import clock
 from eniagent.edge.errors import reason
-from eniagent.edge.rooted import matches, open_regular, read_up_to
+from eniagent.edge.rooted import matches, open_regular, read_up_to, resolve
 from eniagent.model.capture import Capture, Circumstances
 from eniagent.model.probe import ReadFile, ReadFiles, ReadSysctls
 from eniagent.model.reading import Why
@@ -57,7 +57,8 @@ def read_file(probe: ReadFile, *, root: str) -> Capture:
 def read_files(probe: ReadFiles, *, root: str) -> dict[str, Capture]:
     """All files of a glob as `directory/<name>`, or their names as one JSON list in `directory` itself.
 
-    Where nothing matches, or the directory may not be listed, one entry `directory/<last part of the pattern>` says so.
+    Where nothing matches, or the directory may not be listed, one entry `directory/<last part of the pattern>` says so. An
+    existing directory in which no name matches is an answer to a look for names: the empty list.
     """
     told = f"read {probe.pattern}"
     nothing = probe.directory if probe.names_only else f"{probe.directory}/{os.path.basename(probe.pattern)}"
@@ -66,7 +67,7 @@ def read_files(probe: ReadFiles, *, root: str) -> dict[str, Capture]:
     except OSError as error:
         why, detail = reason(error)
         return {nothing: failed(told, file=nothing, why=why, detail=f"{probe.pattern}: {detail}")}
-    if probe.names_only and paths:
+    if probe.names_only and (paths or os.path.isdir(resolve(os.path.dirname(probe.pattern), root=root))):
         body = msgspec.json.encode([os.path.basename(path) for path in paths[: MAX_FILES * 8]])
         return {nothing: Capture(Circumstances(probe=f"list {probe.pattern}", file=nothing, at=clock.now()), body)}
     if not paths:

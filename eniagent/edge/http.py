@@ -24,7 +24,6 @@ def get(probe: HttpGet, *, base_url: str, deadline: Deadline) -> Capture:
     Bytes that came before a failure are kept. A 404 is an answer with a status, no failure.
     """
     at, began_s = clock.now(), clock.ticks_s()
-    told = f"GET {probe.path}" if probe.service == "introspection" else f"GET {probe.service}{probe.path}"
     wire = Wire(base_url)
     body, status, why, detail = b"", None, None, ""
     try:
@@ -36,7 +35,7 @@ def get(probe: HttpGet, *, base_url: str, deadline: Deadline) -> Capture:
     finally:
         wire.close()
     about = Circumstances(
-        probe=told,
+        probe=f"GET {probe.path}",
         file=probe.file,
         at=at,
         took_s=round(clock.ticks_s() - began_s, 4),

@@ -86,7 +86,7 @@ def read_processes(probe: ReadProcesses, *, root: str) -> dict[str, Capture]:
 
 
 def _kubelet_cmdline(pids: list[Any], *, proc: str) -> Capture:
-    """Arguments one a line, as the newest kubelet was started."""
+    """Arguments as the newest kubelet was started with them, each ended by a NUL, because one may hold blanks."""
     told = "cmdline kubelet"
     if not pids:
         return failed(told, file=KUBELET_CMDLINE, why=Why.NOT_INSTALLED, detail="no process kubelet")
@@ -100,7 +100,7 @@ def _kubelet_cmdline(pids: list[Any], *, proc: str) -> Capture:
         why, detail = reason(error)
         return failed(told, file=KUBELET_CMDLINE, why=why, detail=detail)
     about = Circumstances(probe=told, file=KUBELET_CMDLINE, at=clock.now(), size_bytes=len(data))
-    return Capture(about, data.rstrip(b"\0").replace(b"\0", b"\n") + b"\n")
+    return Capture(about, data)
 
 
 def read_environment(probe: ReadEnvironment, *, root: str) -> Capture:

@@ -1,0 +1,1 @@
+"""Tests of the edge: real sockets, files and processes."""
