@@ -35,9 +35,9 @@ class Shift:
         return moment + timedelta(seconds=self.seconds)
 
     def _date(self, found: re.Match[bytes]) -> bytes:
-        year, month, day, between, *clock = found.groups()
+        year, month, day, between, hour, minute, second = found.groups()
         try:
-            moment = datetime(int(year), int(month), int(day), *map(int, clock))
+            moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
         except ValueError:
             return found[0]
         if abs(moment - self._taken_at) > NEAR:
@@ -46,9 +46,9 @@ class Shift:
         return self._moved(moment).isoformat(sep="T").encode().replace(b"T", between)
 
     def _klog(self, found: re.Match[bytes]) -> bytes:
-        severity, month, day, *clock = found.groups()
+        severity, month, day, hour, minute, second = found.groups()
         try:
-            moment = datetime(self._taken_at.year, int(month), int(day), *map(int, clock))
+            moment = datetime(self._taken_at.year, int(month), int(day), int(hour), int(minute), int(second))
         except ValueError:
             return found[0]
         return severity + self._moved(moment).strftime("%m%d %H:%M:%S").encode()

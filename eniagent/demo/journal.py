@@ -1,0 +1,79 @@
+"""The recorded journal as real journal files, or where those cannot be made here, as a stand-in for journalctl.
+
+Refuses to hide which of the two it was: `lay_out` says it in words for the replay to print.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pkgutil
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import Any, Optional
+
+from eniagent.demo.recording import Look
+
+PROGRAMS = ("kubelet", "containerd")
+REMOTE = ("/usr/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journal-remote")
+STAND_IN = "journalctl_stand_in.py"
+
+REAL_FILES = "journal files read by this machine's journalctl"
+STANDING_IN = "journal lines through a stand-in for journalctl (systemd-journal-remote is not installed, so no journal files)"
+
+
+def remote() -> Optional[str]:
+    """The program that writes journal files, None where it or journalctl is not installed."""
+    found = next((path for path in REMOTE if os.access(path, os.X_OK)), None)
+    return found if shutil.which("journalctl") else None
+
+
+def entries(look: Look) -> list[dict[str, Any]]:
+    """All recorded entries of kubelet and containerd, in order of time."""
+    found = [json.loads(line) for program in PROGRAMS for line in look.body(f"journal/{program}.jsonl").splitlines() if line.strip()]
+    return sorted(found, key=lambda entry: int(entry["__REALTIME_TIMESTAMP"]))
+
+
+def lay_out(look: Look, directory: pathlib.Path, commands: pathlib.Path) -> str:
+    """Journal files in `directory`, else a stand-in for journalctl in `commands`. Returns which, in words."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tool = remote()
+    if tool is not None:
+        export = b"".join(map(to_export, entries(look)))
+        done = subprocess.run([tool, "--output", str(directory / "system.journal"), "-"], input=export, capture_output=True, check=False)
+        if done.returncode == 0:
+            return REAL_FILES
+    _write_stand_in(look, directory, commands)
+    return STANDING_IN
+
+
+def _write_stand_in(look: Look, directory: pathlib.Path, commands: pathlib.Path) -> None:
+    lines = directory / "entries.jsonl"
+    lines.write_text("".join(json.dumps(entry) + "\n" for entry in entries(look)), encoding="utf-8")
+    program = directory / STAND_IN
+    program.write_bytes(pkgutil.get_data("eniagent.demo", STAND_IN) or b"")
+    words = " ".join(shlex.quote(word) for word in (sys.executable, "-IS", str(program), str(lines)))
+    script = commands / "journalctl"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+
+
+def to_export(entry: dict[str, Any]) -> bytes:
+    """One entry in journal export format; text with line breaks and bytes in the length-prefixed form.
+
+    Source: systemd, Journal Export Formats. The cursor is left out: the new file makes its own.
+    """
+    pieces = []
+    for name, value in entry.items():
+        if name == "__CURSOR" or value is None:
+            continue
+        data = bytes(value) if isinstance(value, list) else str(value).encode("utf-8")
+        if b"\n" in data or isinstance(value, list):
+            pieces.append(name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n")
+        else:
+            pieces.append(name.encode() + b"=" + data + b"\n")
+    return b"".join(pieces) + b"\n"
