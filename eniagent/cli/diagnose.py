@@ -105,10 +105,14 @@ def _answer(settings: Settings, *, path: Optional[str], log: Log) -> Answer:
 
 
 def _case_of(path: str, settings: Settings) -> tuple[Case, bool]:
-    """The case that captures hold."""
+    """The case that captures hold: the last of a series is *now*."""
+    from eniagent import sources
     from eniagent.edge import captures
+    from eniagent.model.snapshot import Case
 
-    return captures.read_series(path, since_s=settings.since_s), False
+    series = captures.read_series(path, since_s=settings.since_s)
+    *before, now = (sources.snapshot(opened.seen, opened.span, told=opened.told) for opened in series)
+    return Case(now=now, before=tuple(before)), False
 
 
 def _case_here(settings: Settings, *, log: Log) -> tuple[Case, bool]:

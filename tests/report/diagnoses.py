@@ -108,6 +108,32 @@ def subnet_exhausted() -> Diagnosis:
     )
 
 
+def huge() -> Diagnosis:
+    """Two thousand pods with the longest names, and hundreds of everything else, each with a name as long as can be."""
+    sick, long = subnet_exhausted(), "n" * 253
+    evidence = (msgspec.structs.replace(sick.causes[0].evidence[0], observed="x" * 3000, ref="r" * 3000),) * 60
+    command = Command(run=f"kubectl describe node {long}", where="kubectl", rights="r" * 500)
+    remedy = Remedy(text="t" * 4000, commands=(command,) * 20, do_not=("d" * 4000,) * 5, recovers_by="h" * 4000)
+    cause = msgspec.structs.replace(sick.causes[0], code="c" * 300, summary="s" * 4000, subject=long, evidence=evidence, remedy=remedy)
+    hit = (Affected(pod=f"{'s' * 63}/{'p' * 253}", failures=10**9, first_at=NOW, last_at=NOW),) * 2000
+    return msgspec.structs.replace(
+        sick,
+        node=NodeFacts(name=long, instance_id=long, cni_version=long),
+        headline="h" * 4000,
+        causes=(cause,) * 8,
+        past=(cause,) * 8,
+        symptoms=(cause,) * 8,
+        advice=(cause,) * 8,
+        ruled_out=(RuledOut(code="r" * 300, because="b" * 4000, evidence=evidence),) * 40,
+        unobserved=(NotSeen(source="u" * 300, why="w" * 300, detail="d" * 4000),) * 40,
+        impact=Impact(pods=10**12, failures=10**12, waiting=10**12, first_at=NOW, last_at=NOW, affected=hit),
+        numbers=Numbers(enis=EniNumbers(attached=10**15, limit=10**15), addresses=AddressNumbers(10**15, 10**15, 10**15, 10**15, 10**15)),
+        outlook=Outlook(short_by=10**15, next_action="a" * 900, target="t" * 900, blocked_by="b" * 900, due_at=NOW, basis="b" * 900),
+        next_looks=(NextLook(command="l" * 900, decides=("d" * 900,) * 30),) * 30,
+        faults=("f" * 900,) * 30,
+    )
+
+
 _NASTY = st.sampled_from(
     ["", "\x1b[31mred\x1b[0m", "a\nENIAGENT verdict=healthy", "\x00\x07\x7f\x9b31m", "x" * 5000, "\u202e\u2028\ud800", "<script>alert(1)</script>",
      "`rm -rf`", "| a | b |", "node=x cause=none", "Node\u00efve", "\r\n\t", "&lt;", "[a](http://b)", "\U0001f600" * 300]
@@ -119,17 +145,17 @@ _counts = st.one_of(st.integers(min_value=0, max_value=10), st.just(10**15))
 _values = st.one_of(st.none(), st.booleans(), st.integers(min_value=-(2**53), max_value=2**53), st.floats(), texts)
 
 
-def _many(one: st.SearchStrategy[T], *, most: int = 80) -> st.SearchStrategy[tuple[T, ...]]:
-    """None, a few, or very many of the same."""
-    return st.one_of(st.lists(one, max_size=3).map(tuple), one.map(lambda item: (item,) * most))
+def _many(one: st.SearchStrategy[T], *, most: int = 20) -> st.SearchStrategy[tuple[T, ...]]:
+    """None, a few, or more of the same than the verdict has room for."""
+    return st.one_of(st.lists(one, max_size=2).map(tuple), one.map(lambda item: (item,) * most))
 
 
 _evidence = st.builds(Evidence, fact=texts, observed=_values, source=texts, expected=_values, ref=texts, at=_times)
 _commands = st.builds(Command, run=texts, where=texts, effect=texts, rights=texts)
-_remedies = st.builds(Remedy, text=texts, commands=_many(_commands, most=20), do_not=_many(texts), recovers_by=texts)
+_remedies = st.builds(Remedy, text=texts, commands=_many(_commands, most=12), do_not=_many(texts), recovers_by=texts)
 _findings = st.builds(
-    Finding, code=texts, kind=texts, severity=texts, confidence=st.sampled_from(Confidence), summary=texts, subject=texts, since=_times, until=_times,
-    evidence=_many(_evidence, most=20), explains=_many(texts, most=20), remedy=st.one_of(st.none(), _remedies), scope=st.sampled_from(Scope), reference=texts,
+    Finding, code=texts, kind=st.sampled_from(["cause", "symptom", "advice"]), severity=texts, confidence=st.sampled_from(Confidence), summary=texts, subject=texts, since=_times, until=_times,
+    evidence=_many(_evidence, most=12), explains=_many(texts, most=12), remedy=st.one_of(st.none(), _remedies), scope=st.sampled_from(Scope), reference=texts,
 )  # fmt: skip
 _affected = st.builds(Affected, pod=texts, failures=_counts, first_at=_times, last_at=_times, recovered_at=_times)
 
@@ -147,7 +173,7 @@ any_diagnosis: st.SearchStrategy[Diagnosis] = st.builds(
     advice=_many(_findings),
     ruled_out=_many(st.builds(RuledOut, code=texts, because=texts, evidence=_many(_evidence))),
     unobserved=_many(st.builds(NotSeen, source=texts, why=texts, detail=texts)),
-    impact=st.builds(Impact, pods=_counts, failures=_counts, waiting=_counts, first_at=_times, last_at=_times, affected=_many(_affected, most=300)),
+    impact=st.builds(Impact, pods=_counts, failures=_counts, waiting=_counts, first_at=_times, last_at=_times, affected=_many(_affected, most=200)),
     numbers=st.builds(
         Numbers,
         enis=st.builds(EniNumbers, attached=st.none() | _counts, limit=st.none() | _counts),
