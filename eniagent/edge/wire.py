@@ -40,9 +40,9 @@ class Reply(msgspec.Struct, frozen=True):
 class _Inflow(io.RawIOBase):
     """What arrives on a socket, each read bounded by what is left of the current deadline."""
 
-    def __init__(self, sock: socket.socket, *, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
+    def __init__(self, owner: _Socket) -> None:
+        self._owner = owner
+        self._deadline = owner.deadline
 
     def readable(self) -> bool:
         return True
@@ -51,26 +51,44 @@ class _Inflow(io.RawIOBase):
         left_s = self._deadline.remaining_s
         if left_s <= 0:
             raise socket.timeout("timed out")
-        self._sock.settimeout(left_s)
-        return self._sock.recv_into(buffer)
+        self._owner.sock.settimeout(left_s)
+        return self._owner.sock.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._owner.release()
 
 
 class _Socket:
-    """The part of a socket that http.client uses, with the deadline of the request in hand."""
+    """The part of a socket that http.client uses, with the deadline of the request in hand.
+
+    http.client closes the connection before it reads a body that ends with it, so the socket lives as long as its readers do.
+    """
 
     def __init__(self, sock: socket.socket, *, deadline: Deadline) -> None:
-        self._sock = sock
+        self.sock = sock
         self.deadline = deadline
+        self._readers = 0
+        self._closing = False
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Inflow(self._sock, deadline=self.deadline))
+        self._readers += 1
+        return io.BufferedReader(_Inflow(self))
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(max(0.001, self.deadline.remaining_s))
-        self._sock.sendall(data)
+        self.sock.settimeout(max(0.001, self.deadline.remaining_s))
+        self.sock.sendall(data)
 
     def close(self) -> None:
-        self._sock.close()
+        self._closing = True
+        if not self._readers:
+            self.sock.close()
+
+    def release(self) -> None:
+        self._readers -= 1
+        if self._closing and not self._readers:
+            self.sock.close()
 
 
 class Wire(http.client.HTTPConnection):
@@ -113,8 +131,8 @@ class Wire(http.client.HTTPConnection):
         whole = False
         try:
             self.request(method, self.prefix + path, headers={"Accept": "*/*", "User-Agent": "eniagent", **(headers or {})})
-            response = self.getresponse()
-            reply = read_body(response, limit_bytes=limit_bytes)
+            with self.getresponse() as response:
+                reply = read_body(response, limit_bytes=limit_bytes)
             whole = not reply.cut
             return reply
         finally:
@@ -149,5 +167,4 @@ def read_body(response: http.client.HTTPResponse, *, limit_bytes: int) -> Reply:
         return cut_off(f"body broke off after {size} bytes: {type(error).__name__}")
     if expected is not None and size < expected:
         return cut_off(f"body ended {expected - size} bytes early")
-    response.close()
     return Reply(status=response.status, body=b"".join(pieces))

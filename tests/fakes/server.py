@@ -11,7 +11,9 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, TypeVar
+
+Server = TypeVar("Server", bound="FakeServer")
 
 
 class Request(NamedTuple):
@@ -61,7 +63,7 @@ class FakeServer:
         self._listener.listen(64)
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def __enter__(self) -> FakeServer:
+    def __enter__(self: Server) -> Server:
         return self
 
     def __exit__(self, *_: object) -> None:
