@@ -71,5 +71,8 @@ def diagnose(staged: Stage, options: Sequence[str] = ()) -> int:
     except BaseException:
         # Ctrl-C reaches the child by itself; a SIGTERM to us alone does not.
         child.send_signal(signal.SIGTERM)
-        child.wait(timeout=10)
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            child.kill()
         raise
