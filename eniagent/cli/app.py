@@ -62,7 +62,6 @@ def global_options(
 
 app.command("diagnose", epilog=_EPILOG)(diagnose.diagnose)
 app.command("demo", epilog=_EPILOG)(demo.demo)
-app.command("demo", epilog=_EPILOG)(demo.demo)
 app.add_typer(config.app, name="config", epilog=_EPILOG)
 
 _VALUED = {"--config", *(FLAGS[name] for name in FLAGS if name not in ("since_s", "deadline_s"))}
