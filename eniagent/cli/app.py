@@ -3,7 +3,7 @@
 Refuses rich's rendering: it would cost more time than the diagnosis, and SSM shows plain text only.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Optional

@@ -3,7 +3,7 @@
 Refuses options that point at a node: where to look is the replay's to say.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
 
 from contextlib import ExitStack
 from typing import Annotated, Optional

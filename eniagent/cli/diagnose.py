@@ -3,7 +3,7 @@
 Refuses to lock, to write anything but the answer, and to outlast its deadline.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
 
 import enum
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -42,7 +42,7 @@ class FailOn(str, enum.Enum):
 class Answer(msgspec.Struct, frozen=True):
     """A diagnosis, and whether the deadline came before all was seen."""
 
-    diagnosis: Diagnosis
+    diagnosis: "Diagnosis"
     cut_off: bool
 
 
@@ -82,7 +82,7 @@ def exit_code(answer: Answer, *, fail_on: Optional[FailOn], strict: bool) -> Cod
     return leading(codes)
 
 
-def _answer(settings: Settings, *, path: Optional[str], log: Log) -> Answer:
+def _answer(settings: "Settings", *, path: Optional[str], log: Log) -> Answer:
     from eniagent.diagnose import diagnose as judge
     from eniagent.edge import clock
 
@@ -104,7 +104,7 @@ def _answer(settings: Settings, *, path: Optional[str], log: Log) -> Answer:
     return answer
 
 
-def _case_of(path: str, settings: Settings) -> tuple[Case, bool]:
+def _case_of(path: str, settings: "Settings") -> "tuple[Case, bool]":
     """The case that captures hold: the last of a series is *now*."""
     from eniagent import sources
     from eniagent.edge import captures
@@ -115,7 +115,7 @@ def _case_of(path: str, settings: Settings) -> tuple[Case, bool]:
     return Case(now=now, before=tuple(before)), False
 
 
-def _case_here(settings: Settings, *, log: Log) -> tuple[Case, bool]:
+def _case_here(settings: "Settings", *, log: Log) -> "tuple[Case, bool]":
     """The case of this node now, and whether the deadline cut the look short."""
     from datetime import timedelta
 
@@ -134,7 +134,7 @@ def _case_here(settings: Settings, *, log: Log) -> tuple[Case, bool]:
     return Case(now=live.snapshot), bool(live.missed)
 
 
-def _unseen(settings: Settings) -> Case:
+def _unseen(settings: "Settings") -> "Case":
     """The case of a node of which nothing could be read in time."""
     from datetime import timedelta
 
@@ -147,7 +147,7 @@ def _unseen(settings: Settings) -> Case:
     return Case(now=NodeSnapshot(taken_at=now, since=now - timedelta(seconds=settings.since_s), **late))  # type: ignore[arg-type]
 
 
-def _tell(diagnosis: Diagnosis, *, format_: Format, output: Optional[str]) -> None:
+def _tell(diagnosis: "Diagnosis", *, format_: Format, output: Optional[str]) -> None:
     """The answer to stdout; with `--output` into the file, and only the first line to stdout."""
     from eniagent import report
     from eniagent.report.verdict import first_line
