@@ -33,7 +33,38 @@ from tests.layout import (
     veth_name,
 )
 
-__all__ = ["BOOTED", "INSTANCE", "NODE_NAME", "NOW", "SINCE", "healthy_snapshot", "layout", "pools_from", "veth_name", "with_values", "without"]
+__all__ = [
+    "BOOTED",
+    "INSTANCE",
+    "NODE_NAME",
+    "NOW",
+    "SINCE",
+    "checkpoint",
+    "cni_config",
+    "environment",
+    "healthy_snapshot",
+    "instance_metadata",
+    "journal",
+    "kubelet_config",
+    "layout",
+    "links",
+    "log",
+    "metrics",
+    "observed",
+    "pools",
+    "pools_from",
+    "processes",
+    "routing",
+    "sandboxes",
+    "settings",
+    "sysctls",
+    "value_of",
+    "veth_name",
+    "with_values",
+    "without",
+]
+
+
 
 def healthy_snapshot(*, instance_type: str = "m5.large", enis: int = 1, pods: int = 3, mode: str = "secondary") -> NodeSnapshot:
     """A node at rest, release 1.23.0: every source observed, every view in agreement, the pool exactly at its warm target."""

@@ -123,7 +123,11 @@ def _of_family(version: int) -> Callable[[bytes], tuple[Route, ...]]:
     """`ip route show table all` prints both families unless told otherwise: each file gives its own."""
 
     def decode(data: bytes) -> tuple[Route, ...]:
-        return tuple(r for item in _objects(data, what="route") for r in _routes(item) if _version(r, item=item) == version)
+        routes = tuple(r for item in _objects(data, what="route") for r in _routes(item) if _version(r, item=item) == version)
+        if version == 4 and not routes:
+            # The kernel's own table `local` is never empty; IPv6 may be switched off.
+            raise Malformed("no route, not even the kernel's own")
+        return routes
 
     return decode
 
