@@ -13,9 +13,12 @@ from eniagent.knowledge.signature import Role, Signature
 from eniagent.knowledge.signatures_failure import FAILURE, OTHER_FAILURE
 from eniagent.knowledge.signatures_ipamd import IPAMD
 from eniagent.knowledge.signatures_node import NODE
+from eniagent.knowledge.signatures_other import FALLBACKS, OTHERS
 
-SIGNATURES: tuple[Signature, ...] = (*IPAMD, *FAILURE, *NODE)
+LINES: tuple[Signature, ...] = (*IPAMD, *NODE, *OTHERS)
+SIGNATURES: tuple[Signature, ...] = (*LINES, *FAILURE, *FALLBACKS)
 BY_ID: dict[str, Signature] = {s.id: s for s in SIGNATURES}
+_OURS = re.compile(r"add c(?:m|omman)d:|del cmd:|aws-cni|aws-node|ipamd|\beni[-s]|vpc|50051", re.IGNORECASE)
 
 
 class Match(NamedTuple):
@@ -26,14 +29,14 @@ class Match(NamedTuple):
 
 
 @functools.lru_cache(maxsize=None)
-def _compiled(signature_id: str) -> re.Pattern[str]:
-    return re.compile(BY_ID[signature_id].pattern)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 @functools.lru_cache(maxsize=None)
 def of_program(program: str) -> tuple[Signature, ...]:
     """The signatures of one program, in order of precedence. Failure texts are not among them: see `classify_failure`."""
-    return tuple(s for s in (*IPAMD, *NODE) if program in s.programs)
+    return tuple(s for s in LINES if program in s.programs)
 
 
 @functools.lru_cache(maxsize=None)
@@ -49,10 +52,10 @@ def _any_of(program: str) -> re.Pattern[str]:
 
 def scan_line(program: str, text: str) -> Optional[Match]:
     """The first signature of `program` that matches `text`, None where none does."""
-    if not _any_of(program).search(text):
+    if not of_program(program) or not _any_of(program).search(text):
         return None
     for signature in of_program(program):
-        found = _compiled(signature.id).search(text)
+        found = _compiled(signature.pattern).search(text)
         if found:
             return Match(signature, {k: v for k, v in found.groupdict().items() if v is not None})
     return None
@@ -62,16 +65,21 @@ def scan_line(program: str, text: str) -> Optional[Match]:
 def classify_failure(text: str) -> str:
     """The id of the signature that names the inner error of a failed sandbox; `OTHER_FAILURE` where none does."""
     for signature in FAILURE:
-        if _compiled(signature.id).search(text):
+        if _compiled(signature.pattern).search(text):
             return signature.id
     return OTHER_FAILURE
+
+
+def is_foreign(inner: str) -> bool:
+    """Whether a whole inner error that no signature names carries none of the VPC CNI's own words: every text of its plugin does."""
+    return not _OURS.search(inner)
 
 
 def failure_fields(signature_id: str, text: str) -> dict[str, str]:
     """The named fields of a failure text."""
     if signature_id not in BY_ID:
         return {}
-    found = _compiled(signature_id).search(text)
+    found = _compiled(BY_ID[signature_id].pattern).search(text)
     return {k: v for k, v in found.groupdict().items() if v is not None} if found else {}
 
 
