@@ -1,0 +1,37 @@
+"""allocation-failures (symptom): kubelet could not get addresses for pods."""
+
+from __future__ import annotations
+
+from eniagent.case.facts import Facts
+from eniagent.model.finding import Remedy
+from eniagent.rules import remedies
+from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Outcome, Rule, fact, failure
+
+
+def check(facts: Facts) -> Outcome:
+    """Sandboxes that failed for want of an address or its set-up."""
+    if not facts.hits.seen:
+        return Inconclusive(("kubelet",))
+    hits = facts.hits.for_address
+    if not hits:
+        return Clear("no failure in the window", (fact("allocation failures", 0, "kubelet journal", ref="journal/kubelet.jsonl"),))
+    first = min((h.first_at for h in hits if h.first_at), default=None)
+    waits = tuple(h for h in hits if h.waits)
+    until = None if waits else max((h.last_at for h in hits if h.last_at), default=None)
+    worst = max(waits or hits, key=lambda h: (h.failures, h.pod))
+    count = fact("allocation failures", sum(h.failures for h in hits), worst.source, expected=0)
+    return Fires(proof=(count, failure(f"pods: {len(hits)}, waiting now: {len(waits)}", worst)), since=first, until=until)
+
+
+def remedy(facts: Facts) -> Remedy:
+    """See the cause."""
+    return remedies.remedy("See the cause.")
+
+
+RULE = Rule(
+    code="allocation-failures", kind="symptom", severity="critical",
+    summary="kubelet cannot get addresses for pods",
+    meaning="Pods stay in ContainerCreating because the CNI plugin returned no address. The words alone decide nothing: many causes print them.",
+    proof="Failed sandboxes in the kubelet or containerd journal.", refutation="None in the window.",
+    check=check, remedy=remedy, reference=GUIDE,
+)

@@ -1,0 +1,63 @@
+"""eni-limit-reached: all addresses that this type can hold are assigned: the node is full.
+
+Refuses to blame a full node with no pod waiting: that is what max-pods is for.
+"""
+
+from __future__ import annotations
+
+from eniagent.case.facts import Facts
+from eniagent.model.finding import Remedy
+from eniagent.rules import remedies
+from eniagent.rules.rule import EKS_GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line, pool_numbers, waiting
+
+
+def check(facts: Facts) -> Outcome:
+    """assigned = limit, nothing cooling, and pods wait."""
+    if facts.pool is None:
+        return Inconclusive(("ipam",))
+    if facts.address_limit is None:
+        return Inconclusive(("metadata",) if facts.metadata is None else ("environment",))
+    limit, pool = facts.address_limit, facts.pool
+    source = fact("addresses this type can hold", limit, "instance limits", ref=facts.identity.instance_type)
+    if pool.usable < limit:
+        return Clear(f"{pool.usable} of {limit} addresses are attached: there is room for more", (source,))
+    if pool.assignable or pool.cooling:
+        return Clear("an address is free or cooling", (*pool_numbers(facts), source))
+    waits = facts.hits.of("no-address", "plugin-no-address", waiting=True)
+    if not waits:
+        return Clear("the node is full, and no pod waits for an address", (*pool_numbers(facts), source))
+    proof = [fact("addresses assigned", pool.in_use, "ipamd /v1/enis", expected=f"below {limit}", ref="/ENIs"), source]
+    proof += [line("ipamd skips ENI allocation", e) for e in facts.events("eni-limit-hit")[-1:]]
+    if facts.metadata and facts.eni_limit is not None:
+        proof.append(fact("ENIs attached", len(facts.metadata.enis), "IMDS", expected=f"at most {facts.eni_limit}", ref="network/interfaces/macs/"))
+    since = min((h.first_at for h in waits if h.first_at), default=None)
+    return Fires(proof=tuple(proof), context=waiting(facts), subject=facts.identity.instance_type, since=since)
+
+
+def remedy(facts: Facts) -> Remedy:
+    """Fewer pods here, or more room per node."""
+    name = remedies.node_name(facts)
+    return remedies.remedy(
+        "Run fewer pods on this node or give it more room: correct kubelet's maxPods to what the type can serve, use a larger type, or prefix mode (new nodes).",
+        remedies.kubectl(f"kubectl get pods -A --field-selector spec.nodeName={name} -o wide"),
+        remedies.kubectl(f"kubectl get node {name} -o jsonpath='{{.status.allocatable.pods}}'"),
+        remedies.set_env("ENABLE_PREFIX_DELEGATION=true WARM_PREFIX_TARGET=1"),
+        do_not=("Do not restart aws-node: the limit is EC2's.", "Do not expect prefix mode to help this node: existing nodes must be recycled."),
+        recovers_by="when a pod with an address leaves this node (plus 30 s of cooldown)",
+    )
+
+
+RULE = Rule(
+    code="eni-limit-reached",
+    kind="cause",
+    severity="critical",
+    summary="The node is full: every address its ENIs can hold is assigned",
+    meaning="The instance type's ENIs and addresses per ENI are all in use. The scheduler sent more pods than the node can address.",
+    proof="Assigned addresses equal the type's limit, nothing cools, and pods wait.",
+    refutation="A free ENI slot, a free address, or an address cooling.",
+    check=check,
+    remedy=remedy,
+    reference=EKS_GUIDE + "choosing-instance-type.html",
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "max-pods-mismatch", "cooldown-starved"),
+    looks=(Look("curl -s http://127.0.0.1:61679/v1/enis"), Look("curl -s http://127.0.0.1:61678/metrics | grep -E 'awscni_(eni_max|ip_max|assigned_ip|total_ip)'")),
+)

@@ -1,0 +1,43 @@
+"""What the rules share whose proof is a program's own words: log events and the inner errors of failed sandboxes.
+
+A failure stands while a pod with it waits; a log event stands until one of `ends` follows it.
+"""
+
+from __future__ import annotations
+
+from eniagent.case.facts import Facts
+from eniagent.model.record import Event
+from eniagent.rules.rule import Clear, Fires, Inconclusive, Outcome, fact, failure, line, waiting
+
+
+def check_words(
+    facts: Facts, what: str, *, log: tuple[str, ...] = (), failures: tuple[str, ...] = (), node: tuple[str, ...] = (), ends: tuple[str, ...] = (), subject: str = ""
+) -> Outcome:
+    """Fires on `log` events (ipamd.log, plugin.log), `failures` of sandboxes, `node` events of the journals."""
+    waits, hits = facts.hits.of(*failures, waiting=True), facts.hits.of(*failures)
+    told = _told(facts, log, node)
+    if not hits and not told:
+        if facts.log is None and not facts.hits.seen:
+            return Inconclusive(("ipamd_log", "kubelet"))
+        source = "kubelet journal" if facts.hits.seen else "ipamd.log"
+        return Clear(f"no word of {what}", (fact(f"{what}: such lines", 0, source, ref="journal/kubelet.jsonl" if facts.hits.seen else "logs/ipamd.log"),))
+    proof = [failure(f"{what}: {len(waits or hits)} pods", (waits or hits)[-1])] if hits else []
+    proof += [line(f"{what}: {len(told)} x", told[-1])] if told else []
+    times = [h.first_at for h in hits if h.first_at] + [e.at for e in told[:1] if e.at]
+    until = None
+    if not waits:
+        after = [e.at for e in facts.events(*ends) if e.at and told and told[-1].at and e.at > told[-1].at] if ends else []
+        over_hits = bool(hits) and not facts.hits.of(*failures, waiting=True)
+        if after:
+            until = after[0]
+        elif over_hits and (not told or all(e.at for e in told)):
+            until = max((h.last_at for h in hits if h.last_at), default=None)
+    return Fires(proof=tuple(proof), context=() if until else waiting(facts), since=min(times, default=None), until=until, subject=subject)
+
+
+def _told(facts: Facts, log: tuple[str, ...], node: tuple[str, ...]) -> tuple[Event, ...]:
+    found = [*facts.events(*log), *facts.events(*log, field="plugin_log")]
+    for field in ("kubelet", "containerd"):
+        found += facts.events(*node, field=field)
+    found.sort(key=lambda e: (e.at is not None, e.at or facts.at, e.ref))
+    return tuple(found)
