@@ -23,7 +23,7 @@ if [ ! -x "$dir/bin/pip" ]; then
         if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
             echo "Python lacks ensurepip: installing $package" >&2
             apt-get update -qq >&2
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" ca-certificates >&2
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" ca-certificates >/dev/null
         else
             echo "Python lacks ensurepip, so no virtual environment can be made. Remedy: sudo apt-get install $package, then the same command again." >&2
             exit 1
