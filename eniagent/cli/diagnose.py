@@ -63,7 +63,7 @@ def diagnose(
         check_target(output)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
     answer = _answer(settings, path=from_, log=log)
-    _tell(answer.diagnosis, format_=format_, output=output)
+    tell(answer.diagnosis, format_=format_, output=output)
     return exit_code(answer, fail_on=fail_on, strict=strict)
 
 
@@ -147,7 +147,7 @@ def _unseen(settings: "Settings") -> "Case":
     return Case(now=NodeSnapshot(taken_at=now, since=now - timedelta(seconds=settings.since_s), **late))  # type: ignore[arg-type]
 
 
-def _tell(diagnosis: "Diagnosis", *, format_: Format, output: Optional[str]) -> None:
+def tell(diagnosis: "Diagnosis", *, format_: Format, output: Optional[str]) -> None:
     """The answer to stdout; with `--output` into the file, and only the first line to stdout."""
     from eniagent import report
     from eniagent.report.verdict import first_line
