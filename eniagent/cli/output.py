@@ -110,19 +110,19 @@ def _replace(target: str, data: bytes) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process now: what was written is flushed, children are ended, threads that still wait are not waited for."""
-    import threading
-
+    """End the process now: what was written is flushed, threads that still wait are not waited for."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    if threading.active_count() > 1 or code >= 128:
-        end_children()
     os._exit(code)
 
 
 def end_children() -> None:
-    """Kill the programs that we started and that a broken-off look left behind."""
+    """Kill the programs that we started and that a broken-off look left behind; without threads there is none."""
+    import threading
+
+    if threading.active_count() == 1:
+        return
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):

@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional
 
 from eniagent import __version__
 from eniagent.cli.exit_codes import Code, Interrupted, code_of, leading, words_of
-from eniagent.cli.output import complain
+from eniagent.cli.output import complain, end_children
 
 _SIGNALS = {signal.SIGINT: Code.INTERRUPTED, signal.SIGTERM: Code.TERMINATED}
 
@@ -51,6 +51,7 @@ def run(words: Sequence[str]) -> int:
             code = _call(lambda: _invoke(words), verbose="--verbose" in words or "-v" in words)
     except Interrupted as error:  # it came between the command's end and ours
         code = error.exit_code
+    end_children()
     return leading([code, signals.code])
 
 
