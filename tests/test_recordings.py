@@ -7,6 +7,11 @@ import pathlib
 
 import pytest
 
+from eniagent import sources
+from eniagent.diagnose import diagnose
+from eniagent.edge.captures import read_series
+from eniagent.model.snapshot import Case
+from eniagent.report import render
 from tests.judge import false_alarm, faults
 from tests.recorded import truths, unpack
 
@@ -14,13 +19,9 @@ from tests.recorded import truths, unpack
 @pytest.mark.parametrize("name", sorted(truths()))
 def test_recording(name: str, tmp_path: pathlib.Path) -> None:
     """The diagnosis of the series names the root cause, with evidence, no worse than allowed, and nothing it must not."""
-    from eniagent.diagnose import diagnose
-
-    from eniagent.edge.captures import read_series
-    from eniagent.report import render
-
     series = unpack(name, tmp_path / "node")
-    document = json.loads(render(diagnose(read_series(str(series), since_s=3600.0)), format_name="json"))
+    *before, now = (sources.snapshot(look.seen, look.span, told=look.told) for look in read_series(str(series), since_s=3600.0))
+    document = json.loads(render(diagnose(Case(now=now, before=tuple(before))), format_name="json"))
     assert faults(truths()[name], document) == []
     assert not false_alarm(truths()[name], document)
 
