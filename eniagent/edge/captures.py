@@ -109,7 +109,7 @@ def _manifest(path: str) -> dict[str, Any]:
         return {}
     except CaptureCut as cut:
         return {"problem": f"{MANIFEST} cannot be read: {cut.detail}"}
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         return {"problem": f"{MANIFEST} cannot be used: {error}"}
     return value if isinstance(value, dict) else {"problem": f"{MANIFEST} is no JSON object"}
 
@@ -121,7 +121,7 @@ def _entries(listed: Any) -> Iterator[tuple[str, Circumstances]]:
             continue
         try:
             about = msgspec.convert({"probe": f"file {entry['file']}", **entry}, Circumstances)
-        except (ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             about = _plainest(entry)
         if about.at is not None and about.at.tzinfo is None:
             about = msgspec.structs.replace(about, at=about.at.replace(tzinfo=timezone.utc))
@@ -146,7 +146,7 @@ def _plainest(entry: Mapping[str, Any]) -> Circumstances:
 def _time(value: Any) -> Optional[datetime]:
     try:
         at = msgspec.convert(value, datetime)
-    except ValueError:
+    except (msgspec.MsgspecError, ValueError):
         return None
     return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 

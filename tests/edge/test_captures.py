@@ -132,7 +132,7 @@ def test_a_series_is_read_in_order_of_names(tmp_path: pathlib.Path) -> None:
     assert [one.span.until for one in opened] == [NOW + timedelta(minutes=1), NOW]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'{"captures": 5, "node": [], "taken_at": "soon"}', b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'{"captures": 5, "node": [], "taken_at": "soon"}', b"[" * 100_000], ids=["empty", "half", "list", "binary", "kinds", "deep"])
 def test_a_broken_manifest_costs_only_itself(tmp_path: pathlib.Path, content: bytes) -> None:
     """Whatever the manifest holds, the files are read."""
     (opened,) = read_series(directory(tmp_path, **{"manifest.json": content, "ipamd/enis.json": ENIS}), since_s=3600)

@@ -62,7 +62,7 @@ def test_a_file_without_right_is_forbidden(tmp_path: pathlib.Path) -> None:
     """A missing right is told apart from a missing file."""
     (tmp_path / "secret").write_bytes(b"x")
     (tmp_path / "secret").chmod(0)
-    for directory in (tmp_path, *tmp_path.parents[:2]):
+    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
         directory.chmod(0o755)
     with unprivileged():
         assert read_file(file_of(f"{tmp_path}/secret"), root="/").about.failure is Why.FORBIDDEN

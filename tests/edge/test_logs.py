@@ -177,7 +177,7 @@ def test_an_idle_log_is_there_and_empty(tmp_path: pathlib.Path) -> None:
 
 def test_a_missing_log_and_a_forbidden_one_are_told_apart(tmp_path: pathlib.Path) -> None:
     """No file is not installed, no right is forbidden."""
-    for directory in (tmp_path, *tmp_path.parents[:2]):
+    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
         directory.chmod(0o755)
     assert look(str(tmp_path), since=NOW)["logs/ipamd.log"].about.failure is Why.NOT_INSTALLED
     root = host(tmp_path, **{"ipamd.log": zap(NOW)})
