@@ -15,12 +15,13 @@ from eniagent.case.settings import Effective
 from eniagent.model.host import Link, Route, Routing, Rule
 from eniagent.model.ipam import Address, Ipam, PoolEni
 from eniagent.model.metadata import Metadata
+from eniagent.model.net import IPNetwork
 from eniagent.model.snapshot import NodeSnapshot
 
 TO_POD, FROM_POD = 512, 1536
 MAIN = ("main", "254", "1")
-SETTLE_S = 30
-"""An address younger than this may still be in set-up."""
+SETTLE_S = 10
+"""An address younger than this may still be in set-up: an ADD takes well under a second, its retries a few."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -56,7 +57,7 @@ def address_gaps(ipam: Ipam, links: tuple[Link, ...], routing: Routing, settings
     """Missing rules, routes and veths of the addresses that ipamd counts as assigned."""
     names = {link.name for link in links}
     to_rules = {r.dst for r in routing.rules if r.priority == TO_POD and r.dst}
-    from_rules: dict[object, list[Rule]] = {}
+    from_rules: dict[IPNetwork, list[Rule]] = {}
     for rule in routing.rules:
         if rule.priority == FROM_POD and rule.src:
             from_rules.setdefault(rule.src, []).append(rule)
@@ -71,8 +72,8 @@ def address_gaps(ipam: Ipam, links: tuple[Link, ...], routing: Routing, settings
 
 
 def _gaps_of(
-    address: Address, eni: PoolEni, table: Optional[str], names: set[str], to_rules: set[object],
-    from_rules: dict[object, list[Rule]], routes: dict[object, Route], settings: Effective,
+    address: Address, eni: PoolEni, table: Optional[str], names: set[str], to_rules: set[IPNetwork],
+    from_rules: dict[IPNetwork, list[Rule]], routes: dict[IPNetwork, Route], settings: Effective,
 ) -> list[Gap]:
     import ipaddress
 

@@ -59,7 +59,7 @@ def unsynced_now(snapshot: NodeSnapshot) -> dict[str, Unsynced]:
         return {}
     held = {e.id for p in snapshot.ipam.value.pools for e in p.enis}
     listed = {e.id for e in snapshot.metadata.value.enis}
-    found = {e: Unsynced(e, "ipamd only") for e in held - listed}
+    found: dict[str, Unsynced] = {e: Unsynced(e, "ipamd only") for e in held - listed}
     found.update({e: Unsynced(e, "IMDS only") for e in listed - held})
     return found
 

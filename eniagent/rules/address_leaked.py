@@ -19,15 +19,15 @@ def check(facts: Facts) -> Outcome:
     assert facts.pool is not None
     if not leaked:
         return Clear(f"each of the {facts.pool.in_use} assigned addresses has its pod's link", (fact("assigned addresses without a link", 0, "kernel", ref="host/ip-link.json"),))
-    proof = (
+    proof = [
         fact("addresses assigned to pods without a link here", len(leaked), "ipamd /v1/enis", expected=0, ref="/ENIs"),
         fact(f"host veth of {leaked[0].pod}", "missing", "kernel", expected=leaked[0].expected, ref="host/ip-link.json"),
-    )
+    ]
     sandboxes = facts.value("sandboxes")
     if sandboxes is not None and leaked[0].pod not in {s.pod for s in sandboxes.pods if s.ready}:
-        proof += (fact(f"sandbox of {leaked[0].pod}", "none ready", "container runtime", expected="ready", ref="runtime/pods.json"),)
+        proof.append(fact(f"sandbox of {leaked[0].pod}", "none ready", "container runtime", expected="ready", ref="runtime/pods.json"))
     severity = "critical" if facts.hits.waiting else "warning"
-    return Fires(proof=proof, context=waiting(facts), subject=", ".join(g.subject for g in leaked[:4]), severity=severity)
+    return Fires(proof=tuple(proof), context=waiting(facts), subject=", ".join(g.subject for g in leaked[:4]), severity=severity)
 
 
 def remedy(facts: Facts) -> Remedy:

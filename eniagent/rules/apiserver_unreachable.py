@@ -24,8 +24,8 @@ def check(facts: Facts) -> Outcome:
         mute = last_test is not None and not any(e.at and last_test.at and e.at >= last_test.at for e in reached)
         served = facts.life.served_since_start
         if mute and last_test and len(starts) >= 2 and not served and not facts.life.failures:
-            proof = (fact("starts that stop at the API server test", len(starts), "ipamd.log", expected=1, ref=last_test.ref, at=last_test.at), line("last words", last_test))
-            return Fires(proof=proof, context=waiting(facts), since=starts[0].at)
+            mute_proof = (fact("starts that stop at the API server test", len(starts), "ipamd.log", expected=1, ref=last_test.ref, at=last_test.at), line("last words", last_test))
+            return Fires(proof=mute_proof, context=waiting(facts), since=starts[0].at)
         return Clear("ipamd's log tells of no trouble with the API server", (fact("errors of the API connection", 0, "ipamd.log", ref="logs/ipamd.log"),))
     newest = told[-1]
     over = next((e for e in (*reached, *facts.events("ipamd-serving")) if e.at and newest.at and e.at > newest.at), None)
