@@ -5,7 +5,7 @@ A refusal stands until a call of the same kind succeeds. Counters alone prove li
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Optional
 
 import msgspec
@@ -22,7 +22,7 @@ _CREATES = frozenset(("CreateNetworkInterface", "AttachNetworkInterface", "Assig
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """All refusals that stand for one cause. `over_at`: a later success; None: it stands."""
+    """All refusals that stand for one cause. `count` is of attempts kept. `over_at`: a later success; None: it stands."""
 
     cause: str
     code: str
@@ -87,7 +87,17 @@ def _refused(cause: str, told: list[Event], events: tuple[Event, ...]) -> Refuse
         ended = [e.at for e in events if e.signature in ends and e.at and newest.at and e.at < newest.at]
         if ended:
             stretch = [e for e in told if e.at and e.at > ended[-1]] or told
-    return Refused(cause=cause, code=code, operation=operation, count=len(told), first=stretch[0], newest=newest, over_at=over_at)
+    return Refused(cause=cause, code=code, operation=operation, count=_attempts(told), first=stretch[0], newest=newest, over_at=over_at)
+
+
+def _attempts(told: list[Event]) -> int:
+    """One refused call is told by several lines: within a second they are one attempt."""
+    count, last = 0, None
+    for event in told:
+        if event.at is None or last is None or event.at - last > timedelta(seconds=1):
+            count += 1
+        last = event.at
+    return max(count, 1)
 
 
 def counters(case: Case) -> tuple[Counter, ...]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, waiting
+from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line, waiting
 
 
 def check(facts: Facts) -> Outcome:
     """Assigned addresses without a veth of their pod, more than a race explains."""
+    contradicting = facts.events("counters-contradict")
+    if contradicting:
+        return Fires(proof=(line("ipamd counts more assigned addresses than it has", contradicting[-1]),), severity="warning", inferred=True)
     if facts.address_gaps is None:
         return Inconclusive(("ipam",) if facts.ipam is None else ("links",))
     leaked = tuple(g for g in facts.address_gaps if g.kind == "veth")

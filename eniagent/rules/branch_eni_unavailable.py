@@ -14,7 +14,7 @@ from eniagent.rules.worded import check_words
 
 def check(facts: Facts) -> Outcome:
     """Words of a missing trunk, annotation or VLAN; over when a branch ENI was given on retry."""
-    return check_words(facts, 'missing branch or trunk ENI', log=("trunk-missing",), failures=("branch-eni-missing",), node=("branch-event",), ends=("add-ok",))
+    return check_words(facts, 'missing branch or trunk ENI', log=("trunk-missing",), failures=("branch-eni-missing",), node=("trunk-refused", "branch-refused"), ends=("add-ok",))
 
 
 def remedy(facts: Facts) -> Remedy:

@@ -14,7 +14,12 @@ from eniagent.rules.worded import check_words
 
 def check(facts: Facts) -> Outcome:
     """Words of a missing configuration, by pods or by the runtime, until ipamd serves."""
-    return check_words(facts, 'no CNI configuration on the node', failures=("cni-uninitialized",), node=("network-not-ready", "no-networks"), ends=("ipamd-serving",))
+    node: tuple[str, ...] = ("network-not-ready", "no-networks")
+    journals = [facts.value(field) for field in ("kubelet", "containerd")]
+    if facts.life.serves is not True and not any(j is not None and j.starts for j in journals):
+        # A configuration read while it is written is broken at every start: it only counts where nothing came up.
+        node = (*node, "conflist-broken")
+    return check_words(facts, 'no CNI configuration on the node', failures=("cni-uninitialized",), node=node, ends=("ipamd-serving",))
 
 
 def remedy(facts: Facts) -> Remedy:

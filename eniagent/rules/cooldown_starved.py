@@ -11,13 +11,13 @@ from eniagent.case.facts import Facts
 from eniagent.case.pool import cools
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, pool_numbers, waiting
+from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line, pool_numbers, waiting
 
 
 def check(facts: Facts) -> Outcome:
     """cooling > 0, assignable = 0, and pods wait for an address."""
     if facts.pool is None:
-        return Inconclusive(("ipam",))
+        return _by_log(facts)
     pool = facts.pool
     if pool.assignable:
         return Clear(f"{pool.assignable} addresses are assignable", pool_numbers(facts))
@@ -35,6 +35,19 @@ def check(facts: Facts) -> Outcome:
     )
     since = min((h.first_at for h in waits if h.first_at), default=None)
     return Fires(proof=proof, since=since, subject=f"IP_COOLDOWN_PERIOD={facts.settings.cooldown_s}")
+
+
+def _by_log(facts: Facts) -> Outcome:
+    """Where the pool was not seen: ipamd's own newest pool line, if it tells of cooling addresses."""
+    told = [e for e in facts.events("pool-stats") if e.fields.get("cooldown") or e.fields.get("cooling")]
+    if not told or (facts.hits.seen and not facts.hits.waiting):
+        return Inconclusive(("ipam",))
+    fields = told[-1].fields
+    cooling = int(fields.get("cooldown") or fields.get("cooling") or 0)
+    if not cooling or int(fields["total"]) - int(fields["assigned"]) - cooling > 0:
+        return Inconclusive(("ipam",))
+    proof = (line(f"every free address is cooling: {cooling} of {fields['total']}", told[-1]),)
+    return Fires(proof=proof, context=waiting(facts), since=told[-1].at, inferred=not facts.hits.waiting)
 
 
 def _newest_freed(facts: Facts) -> datetime:

@@ -13,7 +13,6 @@ from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
 from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line, waiting
 
-
 SETTLED_S = 600
 """An ipamd that has served this long since its last start has left the loop: kubelet's back-off is at most 5 minutes."""
 

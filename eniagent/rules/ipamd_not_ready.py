@@ -5,6 +5,7 @@ Refuses to lead where the failure's own words name the cause: then that cause ex
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from eniagent.case.facts import Facts
@@ -14,12 +15,16 @@ from eniagent.model.record import Event
 from eniagent.rules import remedies
 from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line, waiting
 
+NORMAL_RETRIES = 3
+"""Up to three `Retrying waiting for IPAM-D` belong to an ordinary start."""
+_BARE = re.compile(r"attached ENIs info\W*$|any ENIs for custom networking\W*$|^\W*$")
+
 
 def check(facts: Facts) -> Outcome:
     """A start without service, or a failed initialization after the last start."""
     life = facts.life
-    words = facts.events("init-failed", "config-fatal", "config-fatal-ipv6", "checkpoint-corrupt", "entrypoint-stopped")
-    probes = (*facts.events("probe-failed", field="kubelet"), *facts.events("entrypoint-waiting"))
+    words = facts.events("init-failed", "config-fatal", "config-fatal-ipv6", "checkpoint-corrupt", "entrypoint-stopped", "iptables-failed", "host-init-failed")
+    probes = (*facts.events("probe-failed", "aws-node-not-placed", "aws-node-unready", field="kubelet"), *_retries(facts))
     if life.serves and not _fresh(facts, probes):
         return _past(facts)
     if facts.log is None and not probes:
@@ -37,7 +42,20 @@ def check(facts: Facts) -> Outcome:
         return Clear("no start without service in ipamd's log", (fact("start banners", len(life.starts), "ipamd.log", ref="logs/ipamd.log"),))
     proof += _port(facts)
     since = life.starts[0].at if life.starts else proof[0].at
-    return Fires(proof=tuple(proof), context=waiting(facts), since=since, subject="ipamd")
+    return Fires(proof=tuple(proof), context=waiting(facts), since=since, subject="ipamd", inferred=bool(words) and _wordless(words[-1]) and life.serves is None)
+
+
+def _retries(facts: Facts) -> tuple[Event, ...]:
+    """aws-node's waits for ipamd, where they went beyond those of every start and nothing says that they ended."""
+    waits = tuple(e for e in facts.events("entrypoint-waiting") if "Retrying" in e.text)
+    return waits if len(waits) > NORMAL_RETRIES and not facts.events("entrypoint-copied") else ()
+
+
+def _wordless(event: Event) -> bool:
+    """Whether the last words say that ipamd ended and not why: rights, metadata, limits and memory all end it like this."""
+    if event.fields.get("code") or event.fields.get("inner") not in (None, "", "custom-networking-no-eni"):
+        return False
+    return event.signature == "entrypoint-stopped" or (event.signature == "init-failed" and _BARE.search(event.fields.get("detail", "")) is not None)
 
 
 def _fresh(facts: Facts, probes: tuple[Event, ...]) -> bool:

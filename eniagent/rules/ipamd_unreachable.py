@@ -8,6 +8,7 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.model.reading import Why
+from eniagent.model.record import Event
 from eniagent.rules import remedies
 from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, failure, line, waiting
 
@@ -18,6 +19,7 @@ def check(facts: Facts) -> Outcome:
     """Pods whose ADD could not reach ipamd now, or ports that refuse where it ran before."""
     waits, all_hits = facts.hits.of(*DIAL, waiting=True), facts.hits.of(*DIAL)
     skew = facts.events("version-skew")
+    dialled = _dialled(facts)
     down = facts.life.serves is False
     refused = facts.unseen("ipam")
     proof = [failure("pods whose ADD could not reach ipamd", waits[-1])] if waits else []
@@ -26,11 +28,12 @@ def check(facts: Facts) -> Outcome:
     if facts.life.running is False:
         proof.append(fact("process aws-k8s-agent", "not running", "process table", expected="running"))
     proof += [line("versions differ", e) for e in skew[-1:]]
-    if waits or skew or (down and refused is not None and refused.why in (Why.REFUSED, Why.TIMED_OUT)):
+    proof += [line("the plugin's call found nobody", e) for e in dialled[-1:]]
+    if waits or skew or dialled or (down and refused is not None and refused.why in (Why.REFUSED, Why.TIMED_OUT)):
         last = facts.life.last_words
         context = [line("ipamd's last line", last)] if last and down else []
         since = min((h.first_at for h in waits if h.first_at), default=last.at if last and down else None)
-        return Fires(proof=tuple(proof), context=(*context, *waiting(facts)), since=since, subject="ipamd", inferred=bool(skew) and not waits and not down)
+        return Fires(proof=tuple(proof), context=(*context, *waiting(facts)), since=since, subject="ipamd", inferred=_ended_by_itself(facts) or (bool(skew) and not waits and not down and not dialled))
     if all_hits:
         first = min((h.first_at for h in all_hits if h.first_at), default=None)
         last_at = max((h.last_at for h in all_hits if h.last_at), default=None)
@@ -38,6 +41,21 @@ def check(facts: Facts) -> Outcome:
     if facts.life.serves:
         return Clear("ipamd answers", (fact("ipamd's ports", facts.life.basis, "ipamd /v1/enis", ref="127.0.0.1:61679"),))
     return Inconclusive(("ipam", "plugin_log"))
+
+
+def _dialled(facts: Facts) -> tuple[Event, ...]:
+    """plugin.log's refused calls, where no later line of it shows that ipamd answered and nobody looked at the pods."""
+    refused = facts.events("plugin-ipamd-refused", field="plugin_log")
+    if not refused or facts.life.serves or facts.hits.seen:
+        return ()
+    newest = refused[-1].at
+    answered = facts.events("plugin-ok", "plugin-no-address", field="plugin_log")
+    return () if any(e.at and newest and e.at > newest for e in answered) else refused
+
+
+def _ended_by_itself(facts: Facts) -> bool:
+    """Whether aws-node's output says that ipamd exited: then the silence follows from that, and only its own last words say why."""
+    return facts.life.serves is None and bool(facts.events("entrypoint-stopped"))
 
 
 def remedy(facts: Facts) -> Remedy:

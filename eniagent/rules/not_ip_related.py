@@ -9,7 +9,7 @@ from eniagent.case.facts import Facts
 from eniagent.knowledge.signatures import BY_ID, concerns_address
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, failure
+from eniagent.rules.rule import Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, failure, line
 
 OWNERS = {
     "other-cni": "another CNI plugin", "image": "the image registry or the pull", "oci-runtime": "the container runtime", "runtime-slow": "the container runtime (slow)",
@@ -21,6 +21,10 @@ def check(facts: Facts) -> Outcome:
     """Pods whose newest failure belongs to another owner."""
     if not facts.hits.seen:
         return Inconclusive(("kubelet",))
+    elsewhere = facts.events("other-credentials", field="kubelet")
+    if elsewhere and not facts.hits.pods:
+        proof = (line("another program's credentials are refused", elsewhere[-1]),)
+        return Fires(proof=proof, subject="another program's credentials", since=elsewhere[0].at, severity="warning")
     foreign = tuple(h for h in facts.hits.pods if h.newest.newest.signature in BY_ID and not concerns_address(h.newest.newest.signature))
     if not foreign:
         return Clear("no sandbox failed for a reason of another owner", (fact("such failures", 0, "kubelet journal", ref="journal/kubelet.jsonl"),))

@@ -12,7 +12,7 @@ from eniagent.rules.worded import check_words
 
 def check(facts: Facts) -> Outcome:
     """Words of the plugin after an address was given."""
-    return check_words(facts, "failed set-up of the pod's network", log=("host-network-failed", "checkpoint-write-failed", "plugin-setup"), failures=("setup-network", "egress-setup"), ends=("ipamd-serving", "add-ok"))
+    return check_words(facts, "failed set-up of the pod's network", log=("host-network-failed", "checkpoint-write-failed", "plugin-setup"), failures=("setup-network", "egress-setup", "windows-setup"), ends=("ipamd-serving", "add-ok"))
 
 
 def remedy(facts: Facts) -> Remedy:
