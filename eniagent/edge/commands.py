@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from typing import Optional
+from typing import Callable, Optional
 
 import msgspec
 
@@ -126,6 +126,7 @@ def run(argv: tuple[str, ...], *, deadline: Deadline, limit_bytes: int) -> Outco
         env=environment(),
         cwd="/",
         start_new_session=True,
+        preexec_fn=_end_with_parent,
     )
     out: list[bytes] = []
     err: list[bytes] = []
@@ -148,6 +149,30 @@ def run(argv: tuple[str, ...], *, deadline: Deadline, limit_bytes: int) -> Outco
     finally:
         kill_group(process)
     return Outcome(b"".join(out)[:limit_bytes], b"".join(err), code, timed_out=timed_out, over_limit=over)
+
+
+def _prctl() -> Optional[Callable[..., int]]:
+    """prctl(2) of the C library, resolved before any fork; None where this Python cannot call it."""
+    try:
+        import ctypes
+
+        prctl: Callable[..., int] = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+    return prctl
+
+
+PRCTL = _prctl()
+PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """In the child: have the kernel kill it when the thread that waits for it dies, however that comes about.
+
+    Run Command ends us by SIGKILL to our group, in which the child, the leader of its own, is not; the OOM killer hits us alone.
+    """
+    if PRCTL is not None:
+        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _pieces(process: subprocess.Popen[bytes], *, deadline: Deadline) -> Iterator[tuple[str, bytes]]:

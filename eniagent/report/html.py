@@ -85,7 +85,7 @@ def _finding(finding: Finding, *, diagnosis: Diagnosis) -> Iterator[str]:
         yield f"<p><b>Fix:</b> {escaped(finding.remedy.text)}</p><ul>"
         for command in finding.remedy.commands:
             yield f"<li><code>{escaped(command.run, limit=4000)}</code> ({escaped(phrases.command_note(command))})</li>"
-        yield from (f"<li><b>Do not:</b> {escaped(text)}</li>" for text in finding.remedy.do_not)
+        yield from (f"<li><b>{escaped(phrases.warning(text))}</b></li>" for text in finding.remedy.do_not)
         if finding.remedy.recovers_by:
             yield f"<li><b>Heals:</b> {escaped(finding.remedy.recovers_by)}</li>"
         yield "</ul>"

@@ -76,7 +76,7 @@ def _finding(finding: Finding, *, diagnosis: Diagnosis) -> Iterator[str]:
         yield from ("", f"**Fix:** {escaped(finding.remedy.text)}", "")
         for command in finding.remedy.commands:
             yield f"- {code(command.run)} ({escaped(phrases.command_note(command))})"
-        yield from (f"- **Do not:** {escaped(text)}" for text in finding.remedy.do_not)
+        yield from (f"- **{escaped(phrases.warning(text))}**" for text in finding.remedy.do_not)
         if finding.remedy.recovers_by:
             yield f"- **Heals:** {escaped(finding.remedy.recovers_by)}"
 

@@ -132,6 +132,12 @@ def due(at: datetime, *, now: datetime) -> str:
     return f"in {span(seconds)} ({moment(at)})" if seconds >= 0 else f"since {moment(at)}"
 
 
+def warning(text: str, *, limit: int = 1000) -> str:
+    """What not to do, marked as that once."""
+    told = plain(text, limit=limit)
+    return told if told.lower().startswith(("do not ", "never ")) else plain(f"do not: {told}", limit=limit)
+
+
 def command_note(command: Command) -> str:
     """Where a command runs, what it does, which rights it needs."""
     rights = f", needs {plain(command.rights, limit=100)}" if command.rights else ""

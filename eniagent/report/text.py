@@ -90,7 +90,7 @@ def _finding(finding: Finding, *, name: str, now: datetime) -> Iterator[str]:
         yield f"  fix: {plain(finding.remedy.text)}"
         for command in finding.remedy.commands:
             yield f"    {verdict.command_line(command)}"
-        yield from (f"    do not: {plain(text)}" for text in finding.remedy.do_not)
+        yield from (f"    {phrases.warning(text)}" for text in finding.remedy.do_not)
         if finding.remedy.recovers_by:
             yield f"    heals: {plain(finding.remedy.recovers_by)}"
     if finding.reference:

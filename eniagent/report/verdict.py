@@ -54,7 +54,9 @@ def sections(diagnosis: Diagnosis) -> list[Section]:
         parts.append(Section(title="Why no address comes, and when it will", head=told))
     parts += [*_fix(diagnosis), *_next_looks(diagnosis)]
     parts += _also(diagnosis)
-    excluded, missing = diagnosis.ruled_out, diagnosis.unobserved
+    # Facts that are something go before facts that are nothing: "2 of 3 ENIs attached" says more than "no such line".
+    excluded = sorted(diagnosis.ruled_out, key=lambda out: not any(fact.observed for fact in out.evidence))
+    missing = diagnosis.unobserved
     parts.append(_listed("Ruled out", excluded, _excluded, rank=4, head="" if excluded else "nothing"))
     parts.append(_listed("Not seen", missing, _missing, rank=3, head="" if missing else "nothing is missing"))
     return parts
@@ -108,7 +110,7 @@ def _fix(diagnosis: Diagnosis) -> list[Section]:
 def _steps(remedy: Remedy) -> list[str]:
     """One command, then what not to do and what heals it, then the other commands: the order in which room is given."""
     commands = [command_line(command) for command in remedy.commands]
-    warnings = [f"do not: {plain(text, limit=150)}" for text in remedy.do_not]
+    warnings = [phrases.warning(text, limit=150) for text in remedy.do_not]
     heals = [f"heals: {plain(remedy.recovers_by, limit=150)}"] if remedy.recovers_by else []
     return [*commands[:1], *warnings[:1], *heals, *commands[1:], *warnings[1:]]
 

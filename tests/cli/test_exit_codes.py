@@ -30,13 +30,16 @@ def ours() -> Iterator[type[BaseException]]:
 
 
 def caught() -> set[str]:
-    """Names of all exceptions that some `except` clause of the package names."""
-    names: set[str] = set()
+    """Names of all exceptions that some `except` clause of the package names, or that some line tells apart by `isinstance`."""
+    kinds: list[ast.expr] = []
     for file in pathlib.Path(eniagent.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ExceptHandler) and node.type is not None:
-                names |= {part.id for part in ast.walk(node.type) if isinstance(part, ast.Name)}
-    return names
+                kinds.append(node.type)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                kinds.append(node.args[1])
+    parts = [part for kind in kinds for part in ast.walk(kind)]
+    return {part.id for part in parts if isinstance(part, ast.Name)} | {part.attr for part in parts if isinstance(part, ast.Attribute)}
 
 
 def test_every_exception_of_ours_owns_an_exit_code_or_is_caught() -> None:
