@@ -48,10 +48,6 @@ class CapturesError(AgentError):
     exit_code = 2
 
 
-class LimitReached(Exception):
-    """An answer that is larger than its probe allows."""
-
-
 REASONS: dict[int, Why] = {
     errno.ECONNREFUSED: Why.REFUSED,
     errno.ENETUNREACH: Why.REFUSED,
@@ -76,6 +72,22 @@ REASONS: dict[int, Why] = {
     errno.EINVAL: Why.MALFORMED,
     errno.EIO: Why.MALFORMED,
     errno.ENAMETOOLONG: Why.MALFORMED,
+    errno.ENXIO: Why.MALFORMED,
+    errno.ENODEV: Why.MALFORMED,
+    errno.EPROTOTYPE: Why.MALFORMED,
+    errno.ESTALE: Why.MALFORMED,
+    errno.ENOTCONN: Why.MALFORMED,
+    errno.EAGAIN: Why.TIMED_OUT,
+    errno.EINPROGRESS: Why.TIMED_OUT,
+    errno.EINTR: Why.TIMED_OUT,
+    errno.EBUSY: Why.REFUSED,
+    errno.ETXTBSY: Why.REFUSED,
+    # The agent itself lacked something, so the look was not taken: that says nothing of what was to be looked at.
+    errno.EMFILE: Why.NOT_COLLECTED,
+    errno.ENFILE: Why.NOT_COLLECTED,
+    errno.ENOMEM: Why.NOT_COLLECTED,
+    errno.ENOBUFS: Why.NOT_COLLECTED,
+    errno.E2BIG: Why.NOT_COLLECTED,
 }
 """What each errno means for a look. One that is not listed is told as malformed with its name."""
 
@@ -84,8 +96,6 @@ def reason(error: BaseException) -> tuple[Why, str]:
     """Why a look gave nothing, and the text for people."""
     if isinstance(error, CaptureCut):
         return error.why, error.detail
-    if isinstance(error, LimitReached):
-        return Why.TRUNCATED, str(error)
     if isinstance(error, (socket.timeout, TimeoutError)):
         return Why.TIMED_OUT, str(error) or "timed out"
     if isinstance(error, socket.gaierror):

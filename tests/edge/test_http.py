@@ -53,7 +53,7 @@ def test_each_fault_has_its_own_reason(fault: str, why: Optional[Why], status: O
     about = ask(fault).about
     assert (about.failure, about.status) == (why, status)
     assert bool(about.detail) == (why is not None)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 3.0
 
 
 def test_what_came_before_the_cut_is_kept() -> None:
@@ -107,7 +107,7 @@ def test_the_run_deadline_ends_a_look_before_its_own_timeout() -> None:
     began = time.monotonic()
     about = ask("hang", probe=HttpGet(file="x", service="introspection", path=PATH, timeout_s=30), deadline_s=0.3).about
     assert about.failure is Why.TIMED_OUT
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5.0
 
 
 def test_a_unix_socket_serves_like_a_port(tmp_path: pathlib.Path) -> None:
