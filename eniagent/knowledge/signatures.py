@@ -28,24 +28,24 @@ class Match(NamedTuple):
     fields: dict[str, str]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def of_program(program: str) -> tuple[Signature, ...]:
     """The signatures of one program, in order of precedence. Failure texts are not among them: see `classify_failure`."""
     return tuple(s for s in LINES if program in s.programs)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def prefilter(program: str) -> str:
     """One RE2 alternation that hits every message some signature of the program names (and perhaps a few more)."""
     return "|".join(f"(?:{re.sub(r'[?]P<[^>]+>', '?:', s.pattern)})" for s in of_program(program))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _any_of(program: str) -> re.Pattern[str]:
     return re.compile(prefilter(program))
 

@@ -5,7 +5,7 @@ Refuses to read the outer wrapping (`RunPodSandbox ... failed`): every owner's f
 
 from __future__ import annotations
 
-from eniagent.knowledge.signature import P, RUNTIMES, Role, Signature
+from eniagent.knowledge.signature import RUNTIMES, P, Role, Signature
 
 _C, _E = Role.CAUSE, Role.EFFECT
 _R = (*RUNTIMES, P)

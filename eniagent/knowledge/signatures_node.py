@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eniagent.knowledge.signature import C, K, N, P, RUNTIMES, Role, Signature
+from eniagent.knowledge.signature import RUNTIMES, C, K, N, P, Role, Signature
 
 _C, _E, _S, _OK, _NO = Role.CAUSE, Role.EFFECT, Role.STATE, Role.SUCCESS, Role.NOISE
 

@@ -15,8 +15,8 @@ def check(facts: Facts) -> Outcome:
     """assigned = limit, nothing cooling, and pods wait."""
     exceeded = facts.events("eni-addresses-exceeded")
     if exceeded:
-        proof = (line("EC2 refuses more addresses on one ENI than the type holds", exceeded[-1]),)
-        return Fires(proof=proof, context=waiting(facts), subject=exceeded[-1].fields.get("type", ""), since=exceeded[0].at)
+        told = line("EC2 refuses more addresses on one ENI than the type holds", exceeded[-1])
+        return Fires(proof=(told,), context=waiting(facts), subject=exceeded[-1].fields.get("type", ""), since=exceeded[0].at)
     if facts.pool is None:
         return Inconclusive(("ipam",))
     if facts.address_limit is None:

@@ -160,5 +160,5 @@ def _newest(told: list[Failure]) -> Failure:
     timed = [f for f in known if f.at]
     if timed:
         return max(timed, key=lambda f: f.at or datetime.min)
-    aged = [f for f in known if f.age_s is not None]
+    aged = [f for f in reversed(known) if f.age_s is not None]
     return min(aged, key=lambda f: f.age_s or 0.0) if aged else known[-1]
