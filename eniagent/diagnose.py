@@ -65,7 +65,8 @@ def diagnose(case: Case) -> Diagnosis:
     advice = _ordered(f for f in findings.values() if f.kind == "advice")
     unobserved = _unobserved(facts)
     verdict = _verdict(facts, causes=causes, past=past, advice=advice, outcomes=outcomes, faults=faults)
-    looks = next_looks(facts) if verdict is Verdict.INCONCLUSIVE and (facts.hits.pods or causes) else _missing_looks(facts, verdict)
+    looks = next_looks(facts) if verdict is Verdict.INCONCLUSIVE else ()
+    looks = looks or _missing_looks(facts, verdict)
     return Diagnosis(
         agent={"version": __version__},
         taken_at=facts.at,

@@ -8,13 +8,11 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.case.silence import unanswered
 from eniagent.model.finding import NextLook
-
-_EC2_CODES = ("subnet-exhausted", "subnet-fragmented", "iam-denied", "ec2-throttled", "eni-attach-failed", "eniconfig-invalid")
-_POOL_CODES = ("eni-limit-reached", "address-leaked", "cooldown-starved", "warm-pool-lag", "max-pods-mismatch", "branch-eni-unavailable")
+from eniagent.rules.situations import POOL, REFUSALS, looks_for
 
 
 def next_looks(facts: Facts) -> tuple[NextLook, ...]:
-    """At most three looks for this case."""
+    """At most three looks for this case; none where it shows no trouble."""
     silent = unanswered(facts)
     region = f" --region {facts.node.region}" if facts.node.region else ""
     if silent is not None:
@@ -26,7 +24,7 @@ def next_looks(facts: Facts) -> tuple[NextLook, ...]:
             NextLook(f"curl -sS -o /dev/null -m 5 -w '%{{http_code}} %{{time_connect}}\\n' https://{host}/", ("aws-api-unreachable",)),
             NextLook("tail -n 20 /var/log/aws-routed-eni/ipamd.log", ("ec2-throttled", "warm-pool-lag", "eni-attach-failed")),
         )
-    return (
-        NextLook("grep -E 'api error|status code: [45]|Insufficient|Unauthorized|LimitExceeded|eniconfig' /var/log/aws-routed-eni/ipamd.log | tail -5", _EC2_CODES),
-        NextLook("curl -s http://127.0.0.1:61679/v1/enis; curl -s http://127.0.0.1:61678/metrics | grep -E 'awscni_(eni_max|ip_max|total_ip|assigned_ip)'; crictl pods -q | wc -l", _POOL_CODES),
-    )
+    shown = looks_for(facts)
+    if shown:
+        return shown
+    return (REFUSALS, POOL) if facts.hits.pods else ()
