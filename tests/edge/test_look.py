@@ -10,7 +10,8 @@ from datetime import datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from eniagent.edge import clock
+from eniagent import sources
+from eniagent.edge import clock, files
 from eniagent.edge.clock import Deadline
 from eniagent.edge.look import look, observe, snapshot_live
 from eniagent.edge.settings import Settings
@@ -67,8 +68,9 @@ def test_a_look_fills_the_snapshot_from_every_door(tmp_path: pathlib.Path) -> No
     assert live.seen["ipamd/enis.json"].body() == ENIS
 
 
-def test_each_probe_is_taken_once(tmp_path: pathlib.Path) -> None:
+def test_each_probe_is_taken_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources that need the same look share it: every request is a line in ipamd's own log."""
+    monkeypatch.setitem(sources.MODULES, "links", "introspection")
     with FakeIpamd(BODIES) as ipamd, FakeImds() as imds:
         look(settings_for(tmp_path, ipamd=ipamd, imds=imds), last_hour(), Deadline(10), fields=FIELDS)
         paths = [request.path for request in ipamd.requests]
@@ -93,6 +95,21 @@ def test_nothing_hangs_past_the_deadline(tmp_path: pathlib.Path, fault: str) -> 
         assert {"ipam", "metadata"} <= set(live.missed)
 
 
+def test_a_look_that_ignores_its_deadline_is_left_behind(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that hangs in the kernel heeds no timeout of ours: the run ends all the same and names what it lacks."""
+    returns = threading.Event()
+    monkeypatch.setattr(files, "read_sysctls", lambda probe, *, root: returns.wait(60))
+    with FakeIpamd(BODIES) as ipamd, FakeImds() as imds:
+        began = time.monotonic()
+        live = observe(settings_for(tmp_path, ipamd=ipamd, imds=imds), last_hour(), Deadline(1.0), fields=FIELDS)
+        took_s = time.monotonic() - began
+    returns.set()
+    assert took_s < 3.0
+    assert live.missed == ("sysctls",)
+    assert isinstance(live.snapshot.sysctls, Unobserved) and (live.snapshot.sysctls.why, live.snapshot.sysctls.detail) == (Why.TIMED_OUT, "deadline")
+    assert isinstance(live.snapshot.ipam, Observed)
+
+
 def test_a_deadline_that_has_passed_gives_a_snapshot_of_misses(tmp_path: pathlib.Path) -> None:
     """Without time nothing is observed over the network, nothing is claimed, and every field has a reason."""
     with FakeIpamd(BODIES) as ipamd, FakeImds() as imds:
@@ -113,8 +130,6 @@ def test_threads_that_still_look_do_not_keep_the_process(tmp_path: pathlib.Path)
 
 def test_a_source_that_is_broken_costs_its_own_field_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that raises is told as malformed; other fields are read."""
-    from eniagent import sources
-
     monkeypatch.setitem(sources.MODULES, "links", "no_such_module")
     with FakeIpamd(BODIES) as ipamd, FakeImds() as imds:
         snapshot = snapshot_live(settings_for(tmp_path, ipamd=ipamd, imds=imds), last_hour(), Deadline(10), fields=FIELDS)
