@@ -66,7 +66,7 @@ def diagnose(case: Case) -> Diagnosis:
     unobserved = _unobserved(facts)
     verdict = _verdict(facts, causes=causes, past=past, advice=advice, outcomes=outcomes, faults=faults)
     looks = next_looks(facts) if verdict is Verdict.INCONCLUSIVE else ()
-    looks = looks or _missing_looks(facts, verdict)
+    looks = looks or _own_looks(verdict, causes) or _missing_looks(facts, verdict)
     return Diagnosis(
         agent={"version": __version__},
         taken_at=facts.at,
@@ -220,6 +220,14 @@ def missing_essentials(facts: Facts) -> tuple[str, ...]:
     if facts.limits is None:
         missing.append("the instance type's limits")
     return tuple(missing)
+
+
+def _own_looks(verdict: Verdict, causes: tuple[Finding, ...]) -> tuple[NextLook, ...]:
+    """What would decide the causes that are merely possible: their rules' own looks."""
+    if verdict is not Verdict.INCONCLUSIVE:
+        return ()
+    rules = {r.code: r for r in registry()}
+    return tuple(NextLook(look.command, (c.code,), look.where) for c in causes[:3] for look in rules[c.code].looks[:1])
 
 
 def _missing_looks(facts: Facts, verdict: Verdict) -> tuple[NextLook, ...]:

@@ -101,10 +101,14 @@ def _short(facts: Facts) -> bool:
     if facts.hits.for_address or facts.events("pool-empty", "add-failed") or facts.events("plugin-no-address", field="plugin_log"):
         return True
     pieces = facts.events("pool-piece")
-    if pieces and not any(e.fields.get("free") for e in pieces) and any(int(e.fields.get("in_use", "0")) > 0 for e in pieces):
+    if _shown(pieces, "in_use") and not _shown(pieces, "free"):
         return True
     stats = facts.events("pool-stats")
     return bool(stats) and stats[-1].fields.get("total") == stats[-1].fields.get("assigned")
+
+
+def _shown(pieces: tuple[Event, ...], what: str) -> int:
+    return sum(int(e.fields.get(what, "0")) for e in pieces)
 
 
 def _growing(facts: Facts) -> bool:
