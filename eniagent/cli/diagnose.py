@@ -143,7 +143,8 @@ def _unseen(settings: "Settings") -> "Case":
     from eniagent.model.snapshot import READINGS, Case, NodeSnapshot
 
     now = clock.now()
-    late = {name: Unobserved(why=Why.TIMED_OUT, source=name, at=now, detail="the deadline came first") for name in READINGS}
+    # Not "timed out": that would be a fact about the node, and this one is about us.
+    late = {name: Unobserved(why=Why.NOT_COLLECTED, source=name, at=now, detail="the deadline came first") for name in READINGS}
     return Case(now=NodeSnapshot(taken_at=now, since=now - timedelta(seconds=settings.since_s), **late))  # type: ignore[arg-type]
 
 
