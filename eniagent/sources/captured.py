@@ -94,9 +94,10 @@ def json_value(data: bytes) -> Any:
     """One JSON document. Raises `Malformed`."""
     if not data.strip():
         raise Malformed("empty")
+    # Until msgspec 0.21, thus on Python 3.9, its errors are no ValueErrors.
     try:
         return msgspec.json.decode(data)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise Malformed(f"not JSON: {error}") from error
 
 
@@ -131,7 +132,7 @@ def shaped(value: Any, kind: type[T], *, what: str) -> T:
     """`value` as the wire struct `kind`. Raises `Malformed` naming `what` and the place in it."""
     try:
         return msgspec.convert(value, kind)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise Malformed(f"{what}: {error}") from error
 
 
