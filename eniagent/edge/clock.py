@@ -55,3 +55,19 @@ class Deadline:
     def before_end(self, margin_s: float) -> Deadline:
         """A deadline that ends `margin_s` earlier, so that work remains possible after it."""
         return Deadline(max(0.0, self.remaining_s - margin_s))
+
+
+class TokenBucket:
+    """At most `burst` requests at once and `per_second` in the long run."""
+
+    def __init__(self, *, burst: int, per_second: float) -> None:
+        self._burst, self._per_second = burst, per_second
+        self._level, self._filled_s = float(burst), ticks_s()
+
+    def take(self) -> float:
+        """Take one; returns the seconds to wait before using it."""
+        now_s = ticks_s()
+        self._level = min(float(self._burst), self._level + (now_s - self._filled_s) * self._per_second)
+        self._filled_s = now_s
+        self._level -= 1
+        return max(0.0, -self._level / self._per_second)

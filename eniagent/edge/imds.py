@@ -15,7 +15,7 @@ from typing import Any, Optional
 import msgspec
 
 from eniagent.edge import clock
-from eniagent.edge.clock import Deadline
+from eniagent.edge.clock import Deadline, TokenBucket
 from eniagent.edge.http import no_reply
 from eniagent.edge.wire import Reply, Wire
 from eniagent.model.capture import Capture, Circumstances
@@ -83,23 +83,7 @@ class Unanswered(Exception):
         self.detail = detail
 
 
-class TokenBucket:
-    """At most `burst` requests at once and `per_second` in the long run."""
-
-    def __init__(self, *, burst: int = BURST, per_second: float = PER_SECOND) -> None:
-        self._burst, self._per_second = burst, per_second
-        self._level, self._filled_s = float(burst), clock.ticks_s()
-
-    def take(self) -> float:
-        """Take one; returns the seconds to wait before using it."""
-        now_s = clock.ticks_s()
-        self._level = min(float(self._burst), self._level + (now_s - self._filled_s) * self._per_second)
-        self._filled_s = now_s
-        self._level -= 1
-        return max(0.0, -self._level / self._per_second)
-
-
-_BUCKET = TokenBucket()
+_BUCKET = TokenBucket(burst=BURST, per_second=PER_SECOND)
 
 
 class Imds:

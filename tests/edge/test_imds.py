@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from eniagent.edge import imds
-from eniagent.edge.clock import Deadline
-from eniagent.edge.imds import INSTANCE_KEYS, MACS, Imds, TokenBucket, read_imds
+from eniagent.edge.clock import Deadline, TokenBucket
+from eniagent.edge.imds import INSTANCE_KEYS, MACS, Imds, read_imds
 from eniagent.model.capture import Capture
 from eniagent.model.probe import ReadImds
 from eniagent.model.reading import Why
