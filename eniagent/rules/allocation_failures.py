@@ -5,7 +5,7 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Outcome, Rule, fact, failure
+from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, failure
 
 
 def check(facts: Facts) -> Outcome:
@@ -25,7 +25,13 @@ def check(facts: Facts) -> Outcome:
 
 def remedy(facts: Facts) -> Remedy:
     """See the cause."""
-    return remedies.remedy("See the cause.")
+    return remedies.remedy(
+        "Heal the cause that explains it: `eniagent diagnose` names it.",
+        remedies.node("eniagent diagnose"),
+        remedies.kubectl(f"kubectl get events -A --field-selector reason=FailedCreatePodSandBox | grep {remedies.node_name(facts)}"),
+        do_not=("Do not delete the waiting pods: kubelet tries again by itself, and their successors wait as well.",),
+        recovers_by="when the cause is healed: kubelet tries each pod again within minutes",
+    )
 
 
 RULE = Rule(
@@ -34,4 +40,5 @@ RULE = Rule(
     meaning="Pods stay in ContainerCreating because the CNI plugin returned no address. The words alone decide nothing: many causes print them.",
     proof="Failed sandboxes in the kubelet or containerd journal.", refutation="None in the window.",
     check=check, remedy=remedy, reference=GUIDE,
+    looks=(Look("journalctl -u kubelet --since -1h --no-pager | grep -c 'failed to assign an IP address'"), Look("kubectl get events -A --field-selector reason=FailedCreatePodSandBox", "kubectl")),
 )

@@ -19,6 +19,8 @@ def check(facts: Facts) -> Outcome:
         return Fires(proof=(told,), context=waiting(facts), subject=exceeded[-1].fields.get("type", ""), since=exceeded[0].at)
     if facts.pool is None:
         return Inconclusive(("ipam",))
+    if facts.settings.ipv6:
+        return Clear("an IPv6 prefix does not run out", (fact("mode", "IPv6", facts.settings.origin.get("ipv6", "")),))
     if facts.address_limit is None:
         return Inconclusive(("metadata",) if facts.metadata is None else ("environment",))
     limit, pool = facts.address_limit, facts.pool

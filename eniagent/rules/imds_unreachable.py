@@ -95,6 +95,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "best-practices-security.html",
-    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "address-leaked", "aws-api-unreachable", "instance-limits-unknown", "imds-out-of-sync", "warm-pool-lag", "iam-denied"),
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "address-leaked", "aws-api-unreachable", "instance-limits-unknown", "imds-out-of-sync", "warm-pool-lag", "iam-denied", "cooldown-starved"),
     looks=(Look("curl -sS -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"), Look("grep -E 'ec2imds|169.254.169.254' /var/log/aws-routed-eni/ipamd.log | tail -3")),
 )

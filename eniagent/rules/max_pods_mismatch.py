@@ -22,6 +22,8 @@ def check(facts: Facts) -> Outcome:
     """kubelet's maxPods against the formula for type and mode."""
     if facts.max_pods is None:
         return Inconclusive(("kubelet_config",))
+    if facts.settings.ipv6:
+        return Clear("in IPv6 mode addresses do not limit the pods", (fact("mode", "IPv6", facts.settings.origin.get("ipv6", "")),))
     if facts.address_limit is None:
         return Inconclusive(("metadata",) if facts.limits is None else ("environment",))
     most = servable(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Outcome, Rule, fact, line
+from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line
 
 
 def check(facts: Facts) -> Outcome:
@@ -23,7 +23,13 @@ def check(facts: Facts) -> Outcome:
 
 def remedy(facts: Facts) -> Remedy:
     """See the cause."""
-    return remedies.remedy("See the cause.")
+    return remedies.remedy(
+        "Heal the cause that keeps the pool from growing: `eniagent diagnose` names it.",
+        remedies.node("eniagent diagnose"),
+        remedies.kubectl(f"kubectl get pods -A -o wide --field-selector spec.nodeName={remedies.node_name(facts)}"),
+        do_not=("Do not restart aws-node before the cause is known: a start makes more EC2 calls and gives up the pool that there is.",),
+        recovers_by="when the pool grows, when a pod leaves, or when cooling addresses have rested for 30 s",
+    )
 
 
 RULE = Rule(
@@ -32,4 +38,5 @@ RULE = Rule(
     meaning="Every address that ipamd holds is assigned or cooling. The next pod fails until the pool grows or an address is freed.",
     proof="usable - assigned - cooling = 0, recomputed from /v1/enis.", refutation="An assignable address.",
     check=check, remedy=remedy, reference=GUIDE,
+    looks=(Look("curl -s http://127.0.0.1:61679/v1/enis"), Look("grep -i 'no available IP' /var/log/aws-routed-eni/ipamd.log | tail -3")),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import BEST_PRACTICES, Clear, Fires, Inconclusive, Outcome, Rule, fact
+from eniagent.rules.rule import BEST_PRACTICES, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact
 
 DENSE = 0.8
 
@@ -47,4 +47,5 @@ RULE = Rule(
     meaning="The type is Nitro and the node is near its limit of single addresses; prefix mode gives 16 addresses in each place of one.",
     proof="Type, density and mode.", refutation="Any of these missing.",
     check=check, remedy=remedy, reference=BEST_PRACTICES + "prefix-mode-linux.html",
+    looks=(Look("eniagent capacity"), Look("kubectl -n kube-system get daemonset aws-node -o jsonpath='{.spec.template.spec.containers[0].env}'", "kubectl")),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Outcome, Rule, fact
+from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact
 
 SLOW_S = 30.0
 """Start to running without the image pull (kubelet's SLO duration) that is slow for any pod."""
@@ -27,7 +27,13 @@ def check(facts: Facts) -> Outcome:
 
 def remedy(facts: Facts) -> Remedy:
     """See the cause."""
-    return remedies.remedy("See the cause.")
+    return remedies.remedy(
+        "Heal the cause that makes pods wait: `eniagent diagnose` names it, `eniagent timeline` shows each pod's wait.",
+        remedies.node("eniagent timeline"),
+        remedies.kubectl(f"kubectl get pods -A -o wide --field-selector spec.nodeName={remedies.node_name(facts)}"),
+        do_not=("Do not count image pulls as waits for an address: kubelet's SLO duration leaves them out.",),
+        recovers_by="when the cause is healed",
+    )
 
 
 RULE = Rule(
@@ -36,4 +42,5 @@ RULE = Rule(
     meaning="Pods come up, but only after failed attempts. kubelet retries with growing back-off, so each failure costs ten seconds or more.",
     proof="Start durations in kubelet's journal.", refutation="All under the threshold.",
     check=check, remedy=remedy, reference=GUIDE,
+    looks=(Look("journalctl -u kubelet --since -1h --no-pager | grep 'Observed pod startup duration'"),),
 )

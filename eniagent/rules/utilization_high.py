@@ -9,7 +9,7 @@ from eniagent.case.facts import Facts
 from eniagent.knowledge.max_pods import HOST_NETWORK_PODS
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import EKS_GUIDE, Clear, Fires, Inconclusive, Outcome, Rule, fact
+from eniagent.rules.rule import EKS_GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact
 
 HIGH = 0.8
 
@@ -35,6 +35,7 @@ def remedy(facts: Facts) -> Remedy:
     return remedies.remedy(
         "Add nodes or use a larger type or prefix mode before the node is full.",
         remedies.kubectl(f"kubectl get pods -A -o wide --field-selector spec.nodeName={remedies.node_name(facts)}"),
+        do_not=("Do not measure the warm pool: free addresses there are kept on purpose.",),
         recovers_by="when pods leave",
     )
 
@@ -45,4 +46,5 @@ RULE = Rule(
     meaning="The node is close to the number of pods it can address. A full node with no pod waiting is normal; this is the notice before.",
     proof="Assigned addresses against min(ENI limit, maxPods).", refutation="Below 80 %.",
     check=check, remedy=remedy, reference=EKS_GUIDE + "choosing-instance-type.html",
+    looks=(Look("eniagent capacity"), Look("kubectl describe node NODE | grep -A8 'Allocated resources'", "kubectl")),
 )
