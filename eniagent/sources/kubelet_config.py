@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import msgspec
 
@@ -75,7 +75,7 @@ def read(seen: Seen, span: Span) -> Reading[KubeletConfig]:
     settings: dict[str, _Setting] = {}
     complete = False
     try:
-        complete = _merge_files(seen, flags, into=settings)
+        settings, complete = _merged_files(seen, flags)
     except Unusable as error:
         refusal = Unobserved(why=error.why, source=SOURCE, at=_at(seen), detail=error.detail)
     for name, setting in (flags or {}).items():
@@ -119,28 +119,32 @@ def _at(seen: Seen) -> Any:
     return next((time for time in times if time is not None), None)
 
 
-def _merge_files(seen: Seen, flags: Optional[dict[str, _Setting]], *, into: dict[str, _Setting]) -> bool:
-    """The config file and its drop-ins. False where there is none but a command line. Raises `Unusable`."""
-    refusals: list[Unusable] = []
-    for file in (NAMED, *CONFIGS):
-        try:
-            into.update(_decoded(seen, file))
-            break
-        except Unusable as error:
-            if error.why in (Why.MALFORMED, Why.TRUNCATED, Why.FORBIDDEN):
-                raise
-            refusals.append(error)
-    else:
-        told = [error for error in refusals if error.why is not Why.NOT_COLLECTED]
-        if flags is None or told:
-            raise (told or refusals)[0]
-        return False
+def _merged_files(seen: Seen, flags: Optional[dict[str, _Setting]]) -> tuple[dict[str, _Setting], bool]:
+    """The config file under its drop-ins, and whether there is one at all besides the command line. Raises `Unusable`."""
+    settings = _config_file(seen)
+    if isinstance(settings, Unusable):
+        if flags is None or settings.why is not Why.NOT_COLLECTED:
+            raise settings
+        return {}, False
     # kubelet reads drop-ins only from the directory that its flags name.
     if flags is None or "config-dir" in flags:
         for file in below(seen, DROP_INS):
             if seen[file].about.failure is not Why.NOT_INSTALLED:
-                into.update(_decoded(seen, file))
-    return True
+                settings.update(_decoded(seen, file))
+    return settings, True
+
+
+def _config_file(seen: Seen) -> Union[dict[str, _Setting], Unusable]:
+    """The first config file that is there; else why there is none. Raises `Unusable` for one that is there and cannot be read."""
+    refusals: list[Unusable] = []
+    for file in (NAMED, *CONFIGS):
+        try:
+            return _decoded(seen, file)
+        except Unusable as error:
+            if error.why in (Why.MALFORMED, Why.TRUNCATED, Why.FORBIDDEN):
+                raise
+            refusals.append(error)
+    return next((error for error in refusals if error.why is not Why.NOT_COLLECTED), refusals[0])
 
 
 def _decoded(seen: Seen, file: str) -> dict[str, _Setting]:
