@@ -15,6 +15,7 @@ import subprocess
 import sys
 from typing import Any, Optional
 
+from eniagent.demo.journalctl_stand_in import to_export
 from eniagent.demo.recording import Look
 
 PROGRAMS = ("kubelet", "containerd")
@@ -22,7 +23,7 @@ REMOTE = ("/usr/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journ
 STAND_IN = "journalctl_stand_in.py"
 
 REAL_FILES = "journal files read by this machine's journalctl"
-STANDING_IN = "journal lines through a stand-in for journalctl (systemd-journal-remote is not installed, so no journal files)"
+STANDING_IN = "journal lines through a stand-in for journalctl (no working systemd-journal-remote here, so no journal files)"
 
 
 def remote() -> Optional[str]:
@@ -39,18 +40,21 @@ def entries(look: Look) -> list[dict[str, Any]]:
 
 def lay_out(look: Look, directory: pathlib.Path, commands: pathlib.Path) -> str:
     """Journal files in `directory`, else a stand-in for journalctl in `commands`. Returns which, in words."""
-    directory.mkdir(parents=True, exist_ok=True)
     tool = remote()
     if tool is not None:
-        export = b"".join(map(to_export, entries(look)))
+        directory.mkdir(parents=True, exist_ok=True)
+        # The new file makes cursors of its own.
+        export = b"".join(to_export({name: entry[name] for name in entry if name != "__CURSOR"}) for entry in entries(look))
         done = subprocess.run([tool, "--output", str(directory / "system.journal"), "-"], input=export, capture_output=True, check=False)
         if done.returncode == 0:
             return REAL_FILES
-    _write_stand_in(look, directory, commands)
+    lay_out_stand_in(look, directory, commands)
     return STANDING_IN
 
 
-def _write_stand_in(look: Look, directory: pathlib.Path, commands: pathlib.Path) -> None:
+def lay_out_stand_in(look: Look, directory: pathlib.Path, commands: pathlib.Path) -> None:
+    """The recorded entries in `directory`, and in `commands` a journalctl that prints them."""
+    directory.mkdir(parents=True, exist_ok=True)
     lines = directory / "entries.jsonl"
     lines.write_text("".join(json.dumps(entry) + "\n" for entry in entries(look)), encoding="utf-8")
     program = directory / STAND_IN
@@ -60,20 +64,3 @@ def _write_stand_in(look: Look, directory: pathlib.Path, commands: pathlib.Path)
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
-
-
-def to_export(entry: dict[str, Any]) -> bytes:
-    """One entry in journal export format; text with line breaks and bytes in the length-prefixed form.
-
-    Source: systemd, Journal Export Formats. The cursor is left out: the new file makes its own.
-    """
-    pieces = []
-    for name, value in entry.items():
-        if name == "__CURSOR" or value is None:
-            continue
-        data = bytes(value) if isinstance(value, list) else str(value).encode("utf-8")
-        if b"\n" in data or isinstance(value, list):
-            pieces.append(name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n")
-        else:
-            pieces.append(name.encode() + b"=" + data + b"\n")
-    return b"".join(pieces) + b"\n"

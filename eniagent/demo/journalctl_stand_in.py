@@ -1,4 +1,4 @@
-"""Stands in for journalctl in a replay: prints recorded entries as `journalctl -o json` does.
+"""Stands in for journalctl in a replay: prints recorded entries as `journalctl -o export` does.
 
 Refuses what it cannot do as a journalctl without PCRE2 does: `--grep` is an error. Runs by itself, with the file of entries first.
 """
@@ -6,6 +6,7 @@ Refuses what it cannot do as a journalctl without PCRE2 does: `--grep` is an err
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from datetime import datetime, timezone
@@ -15,6 +16,23 @@ VERSION = "systemd 252 (stand-in of a replay)\n-PCRE2\n"
 ADDRESS_FIELDS = ("__CURSOR", "__REALTIME_TIMESTAMP", "__MONOTONIC_TIMESTAMP", "_BOOT_ID")
 LONG = {"-u": "--unit", "-t": "--identifier", "-S": "--since", "-U": "--until", "-o": "--output", "-g": "--grep", "-n": "--lines", "-D": "--directory"}
 VALUED = {*LONG.values(), "--output-fields", "--file", "--cursor", "--after-cursor", "--priority"}
+
+
+def to_export(entry: dict[str, Any]) -> bytes:
+    """One entry in journal export format; text with line breaks and bytes in the length-prefixed form.
+
+    Source: systemd, Journal Export Formats.
+    """
+    pieces = []
+    for name, value in entry.items():
+        if value is None:
+            continue
+        data = bytes(value) if isinstance(value, list) else str(value).encode("utf-8")
+        if b"\n" in data or isinstance(value, list):
+            pieces.append(name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n")
+        else:
+            pieces.append(name.encode() + b"=" + data + b"\n")
+    return b"".join(pieces) + b"\n"
 
 
 def parse(words: list[str]) -> tuple[dict[str, list[str]], list[str]]:
@@ -69,21 +87,22 @@ def main(words: list[str]) -> int:
     if "--grep" in options:
         sys.stderr.write("Compiled without pattern matching support\n")
         return 1
-    if options.get("--output", ["json"])[-1] != "json":
-        sys.stderr.write(f"a replay without journal files prints json, not {options['--output'][-1]}\n")
+    if options.get("--output", [""])[-1] != "export":
+        sys.stderr.write("a replay without journal files prints the export format only\n")
         return 1
+    kept = {name for value in options.get("--output-fields", []) for name in value.split(",")}
     with open(words[0], encoding="utf-8") as file:
         found = [entry for entry in map(json.loads, file) if wanted(entry, options, matches)]
-    if "--reverse" in options or "-r" in options:
-        found.reverse()
     if "--lines" in options:
-        lines = options["--lines"][-1]
-        if lines.lstrip("+").isdigit():
-            found = found[: int(lines)] if "--reverse" in options or "-r" in options or lines[0] == "+" else found[-int(lines) :]
-    kept = [name for value in options.get("--output-fields", []) for name in value.split(",")]
-    for entry in found:
-        shown = {name: entry[name] for name in entry if not kept or name in kept or name in ADDRESS_FIELDS}
-        sys.stdout.write(json.dumps(shown, separators=(",", ":")) + "\n")
+        found = found[-int(options["--lines"][-1]) :]
+    try:
+        for entry in found:
+            shown = {name: entry[name] for name in entry if not kept or name in kept or name in ADDRESS_FIELDS}
+            sys.stdout.buffer.write(to_export(shown))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted; what is still buffered must not be complained about at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

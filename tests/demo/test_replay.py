@@ -107,20 +107,41 @@ def test_journal_files_hold_every_entry(tmp_path: pathlib.Path) -> None:
     assert [json.loads(line)["MESSAGE"] for line in lines] == [entry["MESSAGE"] for entry in journal.entries(look)]
 
 
-def test_the_stand_in_answers_as_journalctl(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The stand-in keeps to unit, window and fields, and refuses --grep as a journalctl without PCRE2 does."""
-    lines = tmp_path / "entries.jsonl"
-    at = 1795615804000000
-    entries = [
-        {"__CURSOR": f"c{n}", "__REALTIME_TIMESTAMP": str(at + n * 1000000), "_SYSTEMD_UNIT": unit, "MESSAGE": f"m{n}", "_PID": "1"}
-        for n, unit in enumerate(["kubelet.service", "containerd.service", "kubelet.service"])
-    ]
-    lines.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    words = [str(lines), "-u", "kubelet", "--since", f"@{at / 1e6 + 1:.6f}", "-o", "json", "--output-fields=MESSAGE,_SYSTEMD_UNIT"]
-    assert stand_in(words) == 0
-    (only,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert (only["MESSAGE"], only["__CURSOR"]) == ("m2", "c2") and "_PID" not in only
-    assert stand_in([str(lines), "-g", "x"]) == 1
+@pytest.mark.journald
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["_SYSTEMD_UNIT=kubelet.service"],
+        ["--lines=1", "_SYSTEMD_UNIT=containerd.service"],
+        ["--output-fields=MESSAGE", "SYSLOG_IDENTIFIER=kubelet", "SYSLOG_IDENTIFIER=containerd"],
+        ["--since=@{middle}", "_SYSTEMD_UNIT=kubelet.service", "_SYSTEMD_UNIT=snap.kubelet-eks.daemon.service"],
+        ["--until=@{middle}"],
+    ],
+)
+def test_the_stand_in_answers_as_journalctl(words: list[str], tmp_path: pathlib.Path) -> None:
+    """What the stand-in prints for the agent's questions is what the real journalctl prints from real files, cursors apart."""
+    look = recording.unpack(recording.find(recording.DEFAULT), tmp_path / "captures", now=datetime.now(timezone.utc))
+    journal.lay_out(look, tmp_path / "journal", tmp_path / "bin")
+    journal.lay_out_stand_in(look, tmp_path / "other", tmp_path / "bin")
+    told = journal.entries(look)
+    middle = int(told[len(told) // 2]["__REALTIME_TIMESTAMP"]) / 1e6
+    asked = ["--no-pager", "--output=export", *(word.format(middle=f"{middle:.6f}") for word in words)]
+    real = subprocess.run(["journalctl", "--directory", str(tmp_path / "journal"), *asked], check=True, capture_output=True).stdout
+    stood = subprocess.run([str(tmp_path / "bin/journalctl"), "--directory", "x", *asked], check=True, capture_output=True).stdout
+    assert fields(real) == fields(stood) != []
+
+
+def fields(export: bytes) -> list[set[bytes]]:
+    """The entries of an export stream without line breaks in values, each as the set of its fields; cursors are each file's own."""
+    own = (b"__CURSOR=", b"__SEQNUM", b"__MONOTONIC_TIMESTAMP=")
+    return [{line for line in entry.split(b"\n") if line and not line.startswith(own)} for entry in export.split(b"\n\n") if entry]
+
+
+def test_the_stand_in_refuses_grep(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that it cannot match patterns, as a journalctl without PCRE2 does, so that the agent filters by itself."""
+    assert stand_in(["entries.jsonl", "--version"]) == 0
+    assert "-PCRE2" in capsys.readouterr().out
+    assert stand_in(["entries.jsonl", "--grep=x", "--output=export"]) == 1
 
 
 @pytest.mark.sockets
