@@ -42,6 +42,11 @@ class Facts:
         """*Now* for this case."""
         return self.now.taken_at
 
+    @property
+    def pasted(self) -> bool:
+        """Whether all that is known is a pasted text: then nobody chose to leave a source out, and a rule may weigh single lines."""
+        return self.now.told.get("origin") == "pasted"
+
     @functools.cached_property
     def settings(self) -> Effective:
         """The CNI's effective settings."""

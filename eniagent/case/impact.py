@@ -10,6 +10,8 @@ from typing import Optional
 
 import msgspec
 
+from eniagent.case.kernel import veth_name
+from eniagent.case.settings import effective
 from eniagent.knowledge.signatures import concerns_address
 from eniagent.model.finding import Affected, Impact
 from eniagent.model.reading import Observed, Reading
@@ -79,8 +81,21 @@ def hits(now: NodeSnapshot) -> Hits:
         for start in reading.value.starts:
             if start.at is not None and (start.pod not in ups or start.at > ups[start.pod]):
                 ups[start.pod] = start.at
+    if not isinstance(now.kubelet, Observed):
+        _up_by_veth(now, troubles, ups)
     pods = tuple(_hit(t, source, ups.get(t.pod), now) for _, (t, source) in sorted(troubles.items()))
     return Hits(pods=pods, seen=any(isinstance(r, Observed) for _, r in readings))
+
+
+def _up_by_veth(now: NodeSnapshot, troubles: dict[str, tuple[PodTrouble, str]], ups: dict[str, datetime]) -> None:
+    """Without kubelet's word on who came up, a pod's host veth tells: the plugin makes it only once an address was given."""
+    if not isinstance(now.links, Observed):
+        return
+    names = {link.name for link in now.links.value}
+    prefix = effective(now).veth_prefix
+    for pod in troubles:
+        if "/" in pod and veth_name(pod, prefix) in names:
+            ups.setdefault(pod, now.taken_at)
 
 
 def _hit(trouble: PodTrouble, source: str, up_at: Optional[datetime], now: NodeSnapshot) -> Hit:

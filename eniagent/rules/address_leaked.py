@@ -16,6 +16,9 @@ def check(facts: Facts) -> Outcome:
     contradicting = facts.events("counters-contradict")
     if contradicting:
         return Fires(proof=(line("ipamd counts more assigned addresses than it has", contradicting[-1]),), severity="warning", inferred=True)
+    lost = facts.events("plugin-release-failed", field="plugin_log")
+    if facts.pasted and lost and facts.ipam is None:
+        return Fires(proof=(line("an address could not be given back", lost[-1]),), severity="warning", since=lost[0].at, inferred=True)
     if facts.address_gaps is None:
         return Inconclusive(("ipam",) if facts.ipam is None else ("links",))
     leaked = tuple(g for g in facts.address_gaps if g.kind == "veth")

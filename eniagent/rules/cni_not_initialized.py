@@ -15,9 +15,8 @@ from eniagent.rules.worded import check_words
 def check(facts: Facts) -> Outcome:
     """Words of a missing configuration, by pods or by the runtime, until ipamd serves."""
     node: tuple[str, ...] = ("network-not-ready", "no-networks")
-    journals = [facts.value(field) for field in ("kubelet", "containerd")]
-    if facts.life.serves is not True and not any(j is not None and j.starts for j in journals):
-        # A configuration read while it is written is broken at every start: it only counts where nothing came up.
+    if facts.pasted:
+        # A configuration read while it is written is broken at every start: a state to name in a paste, no fault of a live node.
         node = (*node, "conflist-broken")
     return check_words(facts, 'no CNI configuration on the node', failures=("cni-uninitialized",), node=node, ends=("ipamd-serving",))
 

@@ -40,7 +40,7 @@ def check(facts: Facts) -> Outcome:
 def _by_log(facts: Facts) -> Outcome:
     """Where the pool was not seen: ipamd's own newest pool line, if it tells of cooling addresses."""
     told = [e for e in facts.events("pool-stats") if e.fields.get("cooldown") or e.fields.get("cooling")]
-    if not told or (facts.hits.seen and not facts.hits.waiting):
+    if not facts.pasted or not told or (facts.hits.seen and not facts.hits.waiting):
         return Inconclusive(("ipam",))
     fields = told[-1].fields
     cooling = int(fields.get("cooldown") or fields.get("cooling") or 0)

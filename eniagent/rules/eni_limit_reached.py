@@ -18,7 +18,7 @@ def check(facts: Facts) -> Outcome:
         told = line("EC2 refuses more addresses on one ENI than the type holds", exceeded[-1])
         return Fires(proof=(told,), context=waiting(facts), subject=exceeded[-1].fields.get("type", ""), since=exceeded[0].at)
     if facts.pool is None:
-        return Inconclusive(("ipam",))
+        return _by_log(facts)
     if facts.settings.ipv6:
         return Clear("an IPv6 prefix does not run out", (fact("mode", "IPv6", facts.settings.origin.get("ipv6", "")),))
     if facts.address_limit is None:
@@ -38,6 +38,24 @@ def check(facts: Facts) -> Outcome:
         proof.append(fact("ENIs attached", len(facts.metadata.enis), "IMDS", expected=f"at most {facts.eni_limit}", ref="network/interfaces/macs/"))
     since = min((h.first_at for h in waits if h.first_at), default=None)
     return Fires(proof=tuple(proof), context=waiting(facts), subject=facts.identity.instance_type, since=since)
+
+
+def _by_log(facts: Facts) -> Outcome:
+    """Where only lines were pasted: ipamd at its limit of ENIs, its pool fully assigned, and EC2 refusing nothing.
+
+    Possible at most, unless the pool line's own arithmetic fills every ENI: a full subnet stops at the same words.
+    """
+    hit = facts.events("eni-limit-hit")
+    stats = [e for e in facts.events("pool-stats") if e.fields.get("total") not in (None, "0")]
+    if not facts.pasted or not hit or not stats or facts.refused:
+        return Inconclusive(("ipam",))
+    fields = stats[-1].fields
+    if fields["total"] != fields["assigned"] or int(fields.get("cooldown") or fields.get("cooling") or 0):
+        return Inconclusive(("ipam",))
+    per_eni = int(fields.get("per_eni") or 0)
+    filled = per_eni > 1 and (int(fields["total"]) % per_eni == 0 or int(fields["total"]) % (per_eni - 1) == 0)
+    proof = (line(f"all {fields['total']} addresses are assigned", stats[-1]), line("ipamd attaches no further ENI", hit[-1]))
+    return Fires(proof=proof, context=waiting(facts), since=stats[-1].at, inferred=not (filled and facts.events("pool-empty", "add-failed")))
 
 
 def remedy(facts: Facts) -> Remedy:

@@ -1,5 +1,6 @@
 """eni-lost: an ENI, or addresses that pods use, was taken away behind ipamd's back.
 
+Pods with branch ENIs are in no store of ipamd, so where they may exist rules alone prove nothing.
 What the kernel or ipamd's own forced removal shows is certain; IMDS against ipamd alone needs a second read.
 """
 
@@ -21,7 +22,10 @@ def check(facts: Facts) -> Outcome:
     no_link = tuple(g for g in facts.eni_gaps or () if g.kind == "link")
     orphans = facts.orphan_rules or ()
     gone = lost_addresses(facts.case)
-    if not forced and not no_link and not gone and not (orphans and _counted(facts)):
+    branch_pods = facts.settings.pod_eni is not False and not _counted(facts)
+    if not forced and not no_link and not gone and (not orphans or branch_pods):
+        if orphans:
+            return Inconclusive(("environment",))
         if facts.ipam is None or facts.eni_gaps is None:
             return Inconclusive(tuple(f for f in ("ipam", "links", "metadata") if facts.value(f) is None))
         return Clear("every ENI of ipamd has its link and is attached", (fact("ENIs without a kernel link", 0, "kernel", ref="host/ip-link.json"),))

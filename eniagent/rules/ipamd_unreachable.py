@@ -46,7 +46,7 @@ def check(facts: Facts) -> Outcome:
 def _dialled(facts: Facts) -> tuple[Event, ...]:
     """plugin.log's refused calls, where no later line of it shows that ipamd answered and nobody looked at the pods."""
     refused = facts.events("plugin-ipamd-refused", field="plugin_log")
-    if not refused or facts.life.serves or facts.hits.seen:
+    if not refused or not facts.pasted or facts.hits.seen:
         return ()
     newest = refused[-1].at
     answered = facts.events("plugin-ok", "plugin-no-address", field="plugin_log")

@@ -16,15 +16,20 @@ OWNERS = {
     "runtime-down": "the container runtime (not answering)", "pleg": "the container runtime (PLEG)",
 }
 
+ELSEWHERE = {"other-credentials": "another program's credentials", "other-owner": "volumes, images or containers of the pod", "other-cni-log": "another CNI"}
+
 
 def check(facts: Facts) -> Outcome:
     """Pods whose newest failure belongs to another owner."""
     if not facts.hits.seen:
         return Inconclusive(("kubelet",))
-    elsewhere = facts.events("other-credentials", field="kubelet")
-    if elsewhere and not facts.hits.pods:
-        proof = (line("another program's credentials are refused", elsewhere[-1]),)
-        return Fires(proof=proof, subject="another program's credentials", since=elsewhere[0].at, severity="warning")
+    elsewhere = facts.events("other-credentials", "other-owner", "other-cni-log", field="kubelet")
+    if facts.pasted and elsewhere and not facts.hits.pods:
+        newest = elsewhere[-1]
+        return Fires(
+            proof=(line("told by another owner", newest),), subject=ELSEWHERE.get(newest.signature, ""), since=elsewhere[0].at, severity="warning",
+            inferred=newest.signature == "other-cni-log",
+        )
     foreign = tuple(h for h in facts.hits.pods if h.newest.newest.signature in BY_ID and not concerns_address(h.newest.newest.signature))
     if not foreign:
         return Clear("no sandbox failed for a reason of another owner", (fact("such failures", 0, "kubelet journal", ref="journal/kubelet.jsonl"),))
