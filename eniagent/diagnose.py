@@ -11,6 +11,7 @@ from typing import Optional
 from eniagent import __version__
 from eniagent.case import impact as impact_of
 from eniagent.case.facts import Facts
+from eniagent.case.outlook import outlook
 from eniagent.knowledge.max_pods import HOST_NETWORK_PODS
 from eniagent.model.finding import (
     AddressNumbers,
@@ -82,6 +83,7 @@ def diagnose(case: Case) -> Diagnosis:
         unobserved=unobserved,
         impact=impact_of.impact(facts.hits),
         numbers=_numbers(facts),
+        outlook=outlook(facts),
         next_looks=looks,
         faults=faults,
     )

@@ -62,6 +62,8 @@ IPAMD: tuple[Signature, ...] = (
     Signature("eni-create-subnet", (I,), r"Creating ENI with security groups: \[(?P<groups>[^\]]*)\] in subnet: (?P<subnet>subnet-\w+)", _S),
     Signature("eni-create-try", (I,), r"Trying to allocate (?P<count>\d+) IP(?:/Prefix)? addresses on new ENI", _S),
     Signature("address-try", (I,), r"Trying to allocate (?P<count>\d+) (?:IP|Prefix)\S* ?\S* on ENI " + _ENI, _S),
+    Signature("cidr-free-try", (I,), r"Trying to unassign the following (?P<what>IPs|Prefixes) \[.*\] from ENI " + _ENI, _S),
+    Signature("eni-free-try", (I,), r"Trying to free ENI: " + _ENI, _S),
     Signature("eni-created", (I,), r"Created a new ENI: " + _ENI, _OK),
     Signature("eni-attached", (I,), r"Successfully created and attached a new ENI " + _ENI, _OK, excludes=("eni-limit-reached", "eni-attach-failed")),
     Signature("addresses-allocated", (I,), r"Allocated (?P<count>\d+) private (?P<what>IP addresses|IP prefixes|IPv6 prefix)", _OK, excludes=("subnet-exhausted",)),

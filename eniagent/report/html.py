@@ -48,8 +48,9 @@ def _body(diagnosis: Diagnosis) -> Iterator[str]:
     yield f"<p><code>{escaped(verdict.first_line(diagnosis))}</code></p>"
     yield f"<p><b>Node:</b> {escaped(phrases.numbers(diagnosis.numbers))}</p>"
     yield f"<p><b>Impact:</b> {escaped(phrases.impact(diagnosis))}</p>"
-    if diagnosis.outlook is not None:
-        yield f"<p><b>Why no address comes, and when it will:</b> {escaped(phrases.outlook(diagnosis.outlook, now=now))}</p>"
+    title = phrases.outlook_title(diagnosis)
+    if diagnosis.outlook is not None and title:
+        yield f"<p><b>{title}:</b> {escaped(phrases.outlook(diagnosis.outlook, now=now))}</p>"
     groups = (
         ("Causes", diagnosis.causes),
         ("Symptoms", diagnosis.symptoms),

@@ -44,8 +44,9 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield ""
     yield f"- **Node:** {escaped(phrases.numbers(diagnosis.numbers))}"
     yield f"- **Impact:** {escaped(phrases.impact(diagnosis))}"
-    if diagnosis.outlook is not None:
-        yield f"- **Why no address comes, and when it will:** {escaped(phrases.outlook(diagnosis.outlook, now=now))}"
+    title = phrases.outlook_title(diagnosis)
+    if diagnosis.outlook is not None and title:
+        yield f"- **{title}:** {escaped(phrases.outlook(diagnosis.outlook, now=now))}"
     yield f"- **Taken at:** {phrases.moment(now)}"
     groups = (
         ("Causes", diagnosis.causes),

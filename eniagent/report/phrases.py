@@ -12,13 +12,13 @@ from eniagent.model.finding import Command, Diagnosis, Evidence, Finding, Number
 from eniagent.report.plain import plain, shorten
 
 _ACTIONS = {
-    "assign-address": "assign addresses on",
-    "assign-prefix": "assign a prefix on",
-    "create-eni": "create and attach an ENI",
-    "free-address": "give addresses back on",
-    "free-eni": "detach an ENI",
-    "nothing": "do nothing",
+    "assign-address": ("assign addresses", "on"),
+    "assign-prefix": ("assign a prefix", "on"),
+    "create-eni": ("create and attach an ENI", "in"),
+    "free-address": ("give addresses back", "from"),
+    "free-eni": ("free an ENI:", ""),
 }
+"""Action -> its words, and what joins them to the target."""
 
 
 def moment(at: Optional[datetime]) -> str:
@@ -107,20 +107,40 @@ def numbers(told: Numbers) -> str:
     )
 
 
+def outlook_title(diagnosis: Diagnosis) -> str:
+    """What the outlook is told under; "" where there is nothing to tell: at its target, nothing to do, and no pod waits."""
+    told = diagnosis.outlook
+    if told is None:
+        return ""
+    if diagnosis.impact.waiting or (told.short_by or 0) > 0 or (told.short_by is None and told.blocked_by):
+        return "Why no address comes, and when it will"
+    return "What ipamd will do next" if told.next_action != "nothing" or told.blocked_by else ""
+
+
 def outlook(told: Outlook, *, now: datetime) -> str:
     """What ipamd will do next, what stops it, and when the next try is due."""
-    short = "whether ipamd is short is not known" if told.short_by is None else f"ipamd is short by {told.short_by}"
-    if told.short_by is not None and told.short_by <= 0:
+    if told.short_by is None:
+        short = "whether ipamd is short is not known"
+    elif told.short_by > 0:
+        short = f"ipamd is short by {told.short_by}"
+    else:
         short = "ipamd holds all it wants"
-    action = _ACTIONS.get(told.next_action, plain(told.next_action, limit=60))
-    target = f" {plain(told.target, limit=60)}" if told.target else ""
-    wanted = f"try to {action if target else action.removesuffix(' on')}{target}" if told.next_action != "nothing" else action
-    parts = [f"{short}; next it will {wanted}"]
+    parts = [f"{short}; {_next(told)}"]
     if told.blocked_by:
         parts.append(f"stopped by {plain(told.blocked_by, limit=80)}")
     if told.due_at is not None:
         parts.append(f"next try due {due(told.due_at, now=now)}")
     return "; ".join(parts) + (f" [{plain(told.basis, limit=80)}]" if told.basis else "")
+
+
+def _next(told: Outlook) -> str:
+    if told.next_action == "nothing":
+        return "next it will do nothing"
+    if told.next_action == "unknown":
+        return "what it will do next is not known"
+    words, joint = _ACTIONS.get(told.next_action, (plain(told.next_action, limit=60), ""))
+    target = plain(told.target, limit=60)
+    return "next it will try to " + (" ".join(filter(None, (words, joint, target))) if target else words.rstrip(":"))
 
 
 def due(at: datetime, *, now: datetime) -> str:

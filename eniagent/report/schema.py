@@ -60,8 +60,8 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "rights": "The rights that it needs.",
     },
     "Outlook": {
-        "short_by": "Addresses that ipamd lacks to its target; null where not known.",
-        "next_action": "assign-address, assign-prefix, create-eni, free-address, free-eni or nothing.",
+        "short_by": "Addresses that ipamd lacks to its target; below zero it is over by so many; null where not known.",
+        "next_action": "assign-address, assign-prefix, create-eni, free-address, free-eni, nothing, or unknown where a setting that decides is.",
         "blocked_by": "What stops it; empty where nothing does.",
         "due_at": "When the next try is due.",
         "basis": "What this is computed from.",

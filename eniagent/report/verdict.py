@@ -49,9 +49,10 @@ def sections(diagnosis: Diagnosis) -> list[Section]:
         _impact(diagnosis),
         *_why(diagnosis),
     ]
-    if diagnosis.outlook is not None:
+    title = phrases.outlook_title(diagnosis)
+    if diagnosis.outlook is not None and title:
         told = plain(phrases.outlook(diagnosis.outlook, now=now), limit=250)
-        parts.append(Section(title="Why no address comes, and when it will", head=told))
+        parts.append(Section(title=title, head=told))
     parts += [*_fix(diagnosis), *_next_looks(diagnosis)]
     parts += _also(diagnosis)
     # Facts that are something go before facts that are nothing: "2 of 3 ENIs attached" says more than "no such line".

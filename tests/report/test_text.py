@@ -53,7 +53,11 @@ def titles_due(diagnosis: Diagnosis) -> set[bytes]:
     """The parts of the verdict that this diagnosis must have."""
     due = {b"Node", b"Impact", b"Ruled out", b"Not seen"}
     due |= {b"Why"} if diagnosis.causes else set()
-    due |= {b"Why no address comes, and when it will"} if diagnosis.outlook else set()
+    outlook = diagnosis.outlook
+    if outlook and (diagnosis.impact.waiting or (outlook.short_by or 0) > 0):
+        due |= {b"Why no address comes, and when it will"}
+    elif outlook and outlook.short_by is not None and outlook.next_action != "nothing":
+        due |= {b"What ipamd will do next"}
     due |= {b"Fix"} if any(found.remedy for found in diagnosis.causes) else set()
     return due | ({b"Next look"} if diagnosis.next_looks else set())
 
