@@ -13,14 +13,14 @@ _OTHER_CNIS = r"calico|cilium|weave|flannel|multus|antrea|kube-router|ovn|azure|
 
 FAILURE: tuple[Signature, ...] = (
     Signature("plugin-missing", _R, r"failed to find plugin \\*\"(?P<plugin>[\w.-]+)\\*\"|no such file or directory: \S*/opt/cni/bin/aws-cni|fork/exec /opt/cni/bin/aws-cni: no such file", _C, "cni-binary-broken"),
-    Signature("plugin-not-executable", _R, r"exec format error|fork/exec /opt/cni/bin/\S+: permission denied|text file busy|netplugin failed with no error message: (?:fork|exec)", _C, "cni-binary-broken"),
+    Signature("plugin-not-executable", _R, r"exec format error|fork/exec /opt/cni/bin/\S+: permission denied|text file busy|netplugin failed with no error message: (?:fork|exec)|version `GLIBC_\S+' not found|error while loading shared libraries", _C, "cni-binary-broken"),
     Signature("cni-uninitialized", _R, r"cni plugin not initialized|cni config uninitialized|[Nn]o networks? (?:config )?found in /etc/cni/net\.d|cni config load failed", _C, "cni-not-initialized"),
     Signature("policy-agent", _R, r"failed to setup network policy|failed to connect to network policy agent", _C, "network-policy-agent-down"),
     Signature("host-local-full", _R, r"failed to allocate for range \d+|no IP addresses available in range set", _C, "host-local-exhausted"),
     Signature("imds-in-add", _R, r"AddNetwork (?:gRPC|grpc) call.*(?:ec2imds|169\.254\.169\.254|instance metadata)", _C, "imds-unreachable"),
     Signature("version-skew-add", _R, r"wrong client version", _C, "ipamd-unreachable"),
     Signature("ipamd-never-served", _R, r"dial unix /var/run/aws-node/ipamd\.sock: connect: no such file or directory", _C, "ipamd-unreachable", versions=">=1.23"),
-    Signature("ipamd-refused", _R, r"(?:dial tcp 127\.0\.0\.1:50051|dial unix /var/run/aws-node/ipamd\.sock): connect: (?:connection refused|permission denied)|AddNetwork (?:gRPC|grpc) call.*(?:code = Unavailable|connection is unavailable)|failed to connect to backend server|grpc: the connection is unavailable", _C, "ipamd-unreachable"),
+    Signature("ipamd-refused", _R, r"(?:dial tcp 127\.0\.0\.1:50051|dial unix /var/run/aws-node/ipamd\.sock): connect: (?:connection refused|permission denied)|127\.0\.0\.1:50051|aws-node/ipamd\.sock|AddNetwork (?:gRPC|grpc) call.*(?:code = Unavailable|connection is unavailable)|failed to connect to backend server|grpc: the connection is unavailable", _C, "ipamd-unreachable"),
     Signature("add-rpc-failed", _R, r"Error received from AddNetwork (?:gRPC|grpc) call(?P<detail>.*)", _E, "allocation-failures"),
     Signature("branch-eni-missing", _R, r"vpc\.amazonaws\.com/pod-eni|branch ENI|SetupBranchENIPodNetwork|failed to setup vlan", _C, "branch-eni-unavailable"),
     Signature("no-address", _R, r"add cmd: [Ff]ailed to assign an IP address to (?:container|pod)", _E, "allocation-failures"),

@@ -20,7 +20,7 @@ _EC2_WORDS = (
     r"|Failed to (?:get|retrieve) (?:ENI|eni) \S+ information from EC2|failed to check subnet exclusion|attachENI: failed|AllocENI: "
     r"|Failed to increase pool size|Insufficient IP Addresses due to|failed ec2:|Failed ec2:|error allocating|tagging ENI|Error tagging"
     r"|Unable to get leaked ENIs|unable to describe subnets|DescribeNetworkInterfaces failed|awsAPIError ErrorCode|Failed to setup eni \S+ network|awserr\.requestError="
-    r"|api error \w+(?:\.\w+)*: |\b(?:InsufficientFreeAddressesInSubnet|InsufficientCidrBlocks|AttachmentLimitExceeded|NetworkInterfaceLimitExceeded|RequestLimitExceeded|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders)\b"
+    r"|api error \w+(?:\.\w+)*: |status code: [45]\d\d, request id|\b(?:InsufficientFreeAddressesInSubnet|InsufficientCidrBlocks|AttachmentLimitExceeded|NetworkInterfaceLimitExceeded|RequestLimitExceeded|UnauthorizedOperation|WebIdentityErr|NoCredentialProviders)\b"
 )
 
 IPAMD: tuple[Signature, ...] = (
@@ -29,12 +29,12 @@ IPAMD: tuple[Signature, ...] = (
     Signature("ipamd-start", (I, N), r"Starting L-IPAMD\s*(?P<version>v?\d[\w.+-]*)?", _S),
     Signature("ipamd-serving", (I, N), r"Serving RPC Handler|Serving introspection endpoints|node init completed successfully", _OK, excludes=("ipamd-not-ready",)),
     Signature("limits-unknown", (I, N), r"unknown instance type|Failed to get ENI limits from file|Failed calling DescribeInstanceTypes|Failed to get hypervisor", _C, "instance-limits-unknown"),
-    Signature("config-fatal-ipv6", (I, N), r"IPv6 is supported only in Prefix Delegation mode|IPv6 (?:mode )?is (?:only )?supported (?:only )?(?:on|with) nitro|IPv4 and IPv6 are both (?:enabled|disabled)|Prefix Delegation is not supported on non-nitro instance", _C, "ipv6-misconfigured"),
+    Signature("config-fatal-ipv6", (I, N), r"global unicast IPv6 not found|[Nn]o IPv6 (?:address|prefix|CIDR)|IPv6 is supported only in Prefix Delegation mode|IPv6 (?:mode )?is (?:only )?supported (?:only )?(?:on|with) nitro|IPv4 and IPv6 are both (?:enabled|disabled)|Prefix Delegation is not supported on non-nitro instance", _C, "ipv6-misconfigured"),
     Signature("config-fatal", (I, N), r"failed to validate configuration|Setting WARM_PREFIX_TARGET = 0 is not supported|MUST be a valid positive integer|cannot be less than \d+ or greater than|cannot be set to stdout|must be set to either 'strict' or 'standard'", _C, "ipamd-not-ready"),
     Signature("checkpoint-corrupt", (I, N), r"recovery from backing store: |failed ipam state recovery|unexpected checkpointVersion|failed normalize checkpoint data", _C, "ipamd-not-ready"),
     Signature("eniconfig-missing", (I,), r"error while retrieving eniconfig: (?P<detail>.*)|eniconfig: eniconfig is not available|No ENIConfig could be found for this node|Failed to get pod ENI config|ENIConfig\S* \\*\"(?P<name>[\w.-]+)\\*\" not found", _C, "eniconfig-invalid"),
     Signature("custom-networking-no-eni", (I,), r"Failed to attach any ENIs for custom networking", _E, "ipamd-not-ready"),
-    Signature("api-unreachable", (I, N), r"Unable to reach API Server|Failed to check API server connectivity|error communicating with apiserver|Failed to get node,|Failed to create kube client|dial tcp (?:10\.100\.0\.1|172\.20\.0\.1):443: |https://(?:10\.100\.0\.1|172\.20\.0\.1):443\S* (?:net/http: |dial |context deadline)", _C, "apiserver-unreachable"),
+    Signature("api-unreachable", (I, N), r"Unable to reach API Server|Failed to communicate with K8S Server|\.eks\.amazonaws\.com\S* (?:dial |net/http: |context deadline|EOF)|Failed to check API server connectivity|error communicating with apiserver|Failed to get node,|Failed to create kube client|dial tcp (?:10\.100\.0\.1|172\.20\.0\.1):443: |https://(?:10\.100\.0\.1|172\.20\.0\.1):443\S* (?:net/http: |dial |context deadline)", _C, "apiserver-unreachable"),
     Signature("api-degraded", (I,), r"Proceeding without API server connectivity", _S, "apiserver-unreachable", versions=">=1.19.4"),
     Signature("api-testing", (I, N), r"Testing communication with server|waiting for API server connectivity|Waiting to connect API server", _S),
     Signature("api-reached", (I, N), r"API server connectivity established|Successful communication with the Cluster|Starting eniconfig watch|ENIConfig watch", _OK, excludes=("apiserver-unreachable",)),
@@ -55,9 +55,10 @@ IPAMD: tuple[Signature, ...] = (
     Signature("force-removed", (I,), r"Force removing eni " + _ENI + r" with (?P<pods>\d+) assigned pods", _C, "eni-lost"),
     Signature("eni-detached-behind", (I,), r"Reconcile and delete detached ENI " + _ENI, _C, "eni-lost"),
     Signature("ip-in-use-gone", (I,), r"Failed to reconcile and delete IP (?P<ip>\S+) on ENI", _C, "eni-lost"),
-    Signature("imds-failed", (I, N, *ELSEWHERE), r"ec2imds: |169\.254\.169\.254|from instance metadata|Failed to retrieve \S+ from instance metadata|Failed to retrieve region data|EC2MetadataRequestError|EC2MetadataError|IP pool reconcile: (?:Failed to get attached ENI info|No ENI found at all in metadata)|unable to retrieve instance metadata|failed to get instance metadata|[Ff]ailed to get primary MAC from IMDS", _C, "imds-unreachable"),
+    Signature("imds-failed", (I, N, *ELSEWHERE), r"ec2imds: |(?:Get|Put|dial tcp) \\*\"?(?:http://)?169\.254\.169\.254|169\.254\.169\.254.*(?i:refused|tim(?:ed|e)[- ]?out|timeout|cancel|unreachable|reset|no route|\b40[134]\b)|(?i:fail|unable|error|could not).* from instance metadata|Failed to retrieve \S+ from instance metadata|Failed to retrieve region data|EC2MetadataRequestError|EC2MetadataError|IP pool reconcile: (?:Failed to get attached ENI info|No ENI found at all in metadata)|unable to retrieve instance metadata|failed to get instance metadata|[Ff]ailed to get primary MAC from IMDS", _C, "imds-unreachable"),
     Signature("eni-limit-hit", (I,), r"Skipping ENI allocation as the (?:instance's )?max ENI limit|due to max ENI already attached|Exceeded instance (?:ENI|eni) attachment limit|no available device number|hasRoom=false|PrivateIpAddressLimitExceeded", _S, "eni-limit-reached"),
     Signature("non-schedulable", (I,), r"AWS CNI is on a non schedulable node", _S),
+    Signature("eni-delete-failed", (I,), r"(?i:delet|detach|FreeENI).*is currently in use|Not able to delete ENI yet|(?:unable|[Ff]ailed) to delete ENI[^:]*$", _NO),
     Signature("ec2-refused", (I,), r"(?:" + _EC2_WORDS + r").*", _C),
     Signature("eni-create-subnet", (I,), r"Creating ENI with security groups: \[(?P<groups>[^\]]*)\] in subnet: (?P<subnet>subnet-\w+)", _S),
     Signature("eni-create-try", (I,), r"Trying to allocate (?P<count>\d+) IP(?:/Prefix)? addresses on new ENI", _S),
@@ -68,7 +69,6 @@ IPAMD: tuple[Signature, ...] = (
     Signature("eni-attached", (I,), r"Successfully created and attached a new ENI " + _ENI, _OK, excludes=("eni-limit-reached", "eni-attach-failed")),
     Signature("addresses-allocated", (I,), r"Allocated (?P<count>\d+) private (?P<what>IP addresses|IP prefixes|IPv6 prefix)", _OK, excludes=("subnet-exhausted",)),
     Signature("eni-freed", (I,), r"Successfully (?:freed|deleted) ENI:? " + _ENI, _OK),
-    Signature("eni-delete-failed", (I,), r"(?:unable|[Ff]ailed) to (?:delete|detach) ENI|is currently in use", _NO),
     Signature("pool-grown", (I,), r"Successfully increased (?:IP|Prefix) pool", _OK),
     Signature("pool-stats", (I,), r"(?i:stats)\b[^:]*?(?::| -) .*?(?i:total(?: IPs)?(?:/Prefixes)?)\s?[:=]?\s?(?P<total>\d+)(?:/(?P<prefixes>\d+))?,? .*?(?i:assigned|used)\s?(?:IPs)?(?:/CooldownIPs)?\s?[:=]?\s?(?P<assigned>\d+)(?:/(?P<cooling>\d+))?(?:.*?(?i:cooldown)\s?(?:IPs)?:? ?(?P<cooldown>\d+))?(?:.*?max(?:IPsPerENI|AddrsPerENI) ?= ?(?P<per_eni>\d+))?", _S),
     Signature("pool-low", (I,), r"IP pool is too low|Prefix target is \d+, short of (?P<short>\d+)|short(?:\(prefixes\))?: [1-9]", _S),

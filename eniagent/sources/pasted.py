@@ -71,7 +71,7 @@ def _snapshot(sorter: pasted_sorting.Sorter, *, now: datetime) -> NodeSnapshot:
         fields["kubelet_config"] = Observed(value=sorter.max_pods, source="pasted text", at=taken_at)
     if sorter.environment is not None:
         fields["environment"] = Observed(value=sorter.environment, source="pasted text", at=taken_at)
-    return NodeSnapshot(taken_at=taken_at, told=sorter.told, timeless=timeless, **fields)
+    return NodeSnapshot(taken_at=taken_at, told={**sorter.told, "origin": "pasted"}, timeless=timeless, **fields)
 
 
 def _print_time(sorter: pasted_sorting.Sorter, now: datetime) -> datetime:

@@ -39,7 +39,7 @@ _OBJECT = re.compile(
 _PORTAL = re.compile(r"^\s*(?P<reason>[A-Z][A-Za-z]+)(?: \((?P<count>\d+)\))?\s*\|\s*(?P<age>[\w ]*?)\s*\|\s*(?P<message>.+)$", re.DOTALL)
 _SOURCE_FIRST = re.compile(r"^\s*(?P<source>kubelet, [\w.-]+)\s+(?P<message>.+)$", re.DOTALL)
 _BARE = re.compile(
-    r"^\s*(?P<message>(?:\(combined from similar events\): )?(?:Failed (?:to )?create pod sandbox|error killing pod|(?:Readiness|Liveness|Startup) probe failed"
+    r"^\s*(?P<message>(?:\(combined from similar events\): )?(?:Failed (?:to )?create pod sandbox|error killing pod|(?:Readiness|Liveness|Startup) probe (?:failed|errored)"
     r"|\d+/\d+ nodes are available|Back-off restarting failed container)\b.*)$",
     re.DOTALL,
 )

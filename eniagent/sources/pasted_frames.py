@@ -58,6 +58,8 @@ _NPA_WORDS = re.compile(r"eBPF|Network [Pp]olicy|network policy agent|leader ele
 _IDENTS = (
     ("kubelet", "kubelet"), ("containerd", "containerd"), ("dockerd", "containerd"), ("crio", "containerd"), ("kernel", "kernel"), ("aws-node", "aws-node"),
 )
+_OTHER_CNI = re.compile(r"\b(?:felix|calico[-/]\w+|bird6?:|confd\[|weave(?:r|-npc)?[: ]|flanneld?[: ]|kube-router|antrea-agent|cilium-agent)\b|ipalloc", re.IGNORECASE)
+_OURS = re.compile(r"aws-cni|ipamd|sandbox|Warning|Normal|kubelet")
 _KUBELET_FILES = re.compile(
     r"^(?:kuberuntime|kubelet|remote_runtime|pod_workers|cni|docker_|topology_manager|cpu_manager|memory_manager|pod_startup|manager|prober|event|reconciler|setters)"
 )
@@ -89,6 +91,8 @@ def said(line: Line, reference: datetime) -> Said:
         return _from_logrus(line, logrus, program, at)
     if program in ("kubelet", "containerd", "kernel"):
         return Said(program, at, level, logrus["rest"] if logrus else text, line.ref)
+    if not program and _OTHER_CNI.search(text) and not _OURS.search(text):
+        return Said("other-cni", at or _leading_stamp(text), level, text, line.ref)
     frame = parse_frame(text.encode())
     if frame.form == "seelog":
         return Said(_seelog_program(frame.message, program), frame.at or at, frame.level, frame.message, line.ref)

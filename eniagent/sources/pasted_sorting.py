@@ -22,7 +22,7 @@ from eniagent.sources.pasted_gathered import Gathered
 from eniagent.sources.pasted_lines import is_failure
 
 _GUESSES = ("aws-node", "ipamd", "plugin", "kubelet", "containerd")
-_FOREIGN = ("cilium", "metrics-helper", "npa", "other")
+_FOREIGN = ("cilium", "metrics-helper", "npa", "other", "other-cni")
 _TRAIL = re.compile(r"(?:errorCode\W+|^\s*)Client\.(?P<code>[A-Z]\w+(?:\.\w+)*)")
 _EVENT_NAME = re.compile(r"eventName\W+(?P<name>[A-Z]\w+)")
 _FAILS = re.compile(r"time[d-]* ?out|refused|unreachable|\b40[134]\b|reset|[Ff]ailed|Max retries|no route|[Ee]rror|[Ee]xception|blocked|cancell?ed|exceeded")
@@ -135,11 +135,12 @@ class Sorter:
     def _foreign(self, said: Said) -> None:
         """A line of another program: its own signatures, else the AWS code that it quotes."""
         event = make_event(said.program, Frame(said.at, said.level, said.text, ""), said.ref)
-        if event is not None and (event.signature != "imds-failed" or _FAILS.search(said.text)):
+        refused = ec2_errors.refusal(said.text) if said.program != "other" else None
+        if refused is not None and refused.code and (event is None or event.signature == "other-cni-log"):
+            self._refused(refused.code, refused.operation, said.text, said.ref, said.at, said.program)
+        elif event is not None and (event.signature != "imds-failed" or _FAILS.search(said.text)):
             self.got.put("kubelet" if signatures.BY_ID[event.signature].means == "not-ip-related" else "ipamd", event)
             self.got.cover("ipamd", said.at)
-        elif said.program != "other" and (refused := ec2_errors.refusal(said.text)) and refused.code:
-            self._refused(refused.code, refused.operation, said.text, said.ref, said.at, said.program)
         else:
             self.unread += 1
 
@@ -194,7 +195,7 @@ class Sorter:
             )
             self.got.fail("kubelet", told)
             return
-        event = make_event("event", Frame(said.at, "", f"{row.reason} {row.subject} {row.message}".strip(), ""), said.ref)
+        event = make_event("event", Frame(said.at, "", f"{row.reason} {row.subject or self.context.pod} {row.message}".strip(), ""), said.ref)
         if event is not None:
             self.got.put("kubelet", event)
         elif signatures.scan_line("kubelet", row.message):
