@@ -22,7 +22,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     else:
         from eniagent.cli.run import run
 
-        code = run(words)
+        code = run(words, ends=argv is None)
     if argv is None:
         from eniagent.cli.output import leave
 

@@ -19,10 +19,14 @@ _SIGNALS = {signal.SIGINT: Code.INTERRUPTED, signal.SIGTERM: Code.TERMINATED}
 
 
 class Signals:
-    """While in force, the first SIGINT or SIGTERM raises `Interrupted`; `code` remembers it, should it get lost on its way."""
+    """While in force, the first SIGINT or SIGTERM raises `Interrupted`; `code` remembers it, should it get lost on its way.
 
-    def __init__(self) -> None:
+    `ends`: the process ends after the run, and what still comes on the way out is ignored.
+    """
+
+    def __init__(self, *, ends: bool) -> None:
         self.code = Code.OK
+        self._ends = ends
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -33,7 +37,7 @@ class Signals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._ends else handler)
 
     def _receive(self, number: int, _frame: Optional[FrameType]) -> None:
         if self.code:
@@ -42,9 +46,12 @@ class Signals:
         raise Interrupted(self.code)
 
 
-def run(words: Sequence[str]) -> int:
-    """Run the command line `words`; returns the exit code. Never raises, but for what the interpreter itself cannot survive."""
-    signals = Signals()
+def run(words: Sequence[str], *, ends: bool = False) -> int:
+    """Run the command line `words`; returns the exit code. Never raises, but for what the interpreter itself cannot survive.
+
+    `ends`: the process ends right after.
+    """
+    signals = Signals(ends=ends)
     code: int
     try:
         with signals:

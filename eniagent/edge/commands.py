@@ -126,7 +126,7 @@ def run(argv: tuple[str, ...], *, deadline: Deadline, limit_bytes: int) -> Outco
         env=environment(),
         cwd="/",
         start_new_session=True,
-        preexec_fn=_end_with_parent,
+        preexec_fn=end_with_parent,
     )
     out: list[bytes] = []
     err: list[bytes] = []
@@ -166,8 +166,8 @@ PRCTL = _prctl()
 PR_SET_PDEATHSIG = 1
 
 
-def _end_with_parent() -> None:
-    """In the child: have the kernel kill it when the thread that waits for it dies, however that comes about.
+def end_with_parent() -> None:
+    """In the child: have the kernel kill it when the thread that started it dies, however that comes about.
 
     Run Command ends us by SIGKILL to our group, in which the child, the leader of its own, is not; the OOM killer hits us alone.
     """

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.sockets
 
 @pytest.fixture
 def hanging(staged: Stage, environment: dict[str, str], tmp_path: pathlib.Path) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Options and environment of a node whose ipamd and IMDS take connections and never answer, and whose crictl hangs."""
+    """Options and environment of a node whose ipamd and IMDS take connections and never answer, and whose crictl and journalctl hang."""
     with FakeIpamd({}) as ipamd, FakeImds() as imds:
         ipamd.faults["*"] = imds.faults["*"] = "hang"
         commands = tmp_path / "bin"
         commands.mkdir()
-        for name in ("crictl", "ctr"):
+        for name in ("crictl", "ctr", "journalctl"):
             (commands / name).write_text("#!/bin/sh\nexec sleep 300\n", encoding="ascii")
             (commands / name).chmod(0o755)
         own = {"PATH": f"{commands}:{environment['PATH']}"}
