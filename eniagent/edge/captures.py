@@ -24,8 +24,8 @@ from eniagent.sources import Span
 
 SCHEMA = "eniagent.captures/1"
 MANIFEST = "manifest.json"
-PLACES = frozenset(("ipamd", "imds", "host", "logs", "journal", "kubelet", "runtime", "cni", "history"))
-"""Directories of the contract's layout; other files are ignored."""
+PLACES = frozenset(("ipamd", "imds", "host", "logs", "journal", "kubelet", "runtime", "cni", "history", "aws"))
+"""Directories of the contract's layout, and `aws` for what EC2 and CloudTrail answered; other files are ignored."""
 
 MAX_FILES, MAX_DEPTH = 10_000, 4
 PIECE_BYTES = 1 << 20

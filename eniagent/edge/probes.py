@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import datetime
-from typing import Optional
+from typing import Any, Optional
 
 from eniagent.edge import clock
 from eniagent.edge.clock import Deadline
@@ -17,6 +17,7 @@ from eniagent.edge.rooted import resolve
 from eniagent.edge.settings import Settings, parse_url
 from eniagent.model.capture import Capture, Circumstances
 from eniagent.model.probe import (
+    AskAws,
     HttpGet,
     Probe,
     ReadEnvironment,
@@ -62,6 +63,8 @@ class Taker:
     def __init__(self, settings: Settings, span: Span, deadline: Deadline) -> None:
         self._settings, self._span, self._deadline = settings, span, deadline
         self._commands = threading.Semaphore(COMMANDS_AT_ONCE)
+        self._aws: Optional[Any] = None
+        self._aws_lock = threading.Lock()
 
     def take(self, probe: Probe) -> dict[str, Capture]:
         """Captures by file. Never raises."""
@@ -92,6 +95,8 @@ class Taker:
             return {probe.file: processes.read_environment(probe, root=self._settings.root)}
         if isinstance(probe, ReadJournal):
             return {probe.file: self._journal(probe)}
+        if isinstance(probe, AskAws):
+            return {probe.file: self._ask(probe)}
         return self._take_file(probe)
 
     def _take_file(self, probe: Probe) -> dict[str, Capture]:
@@ -107,6 +112,15 @@ class Taker:
         assert isinstance(probe, ReadLogs)
         needles = logs.POOL_ACTION_NEEDLES if os.path.basename(probe.path) == "ipamd.log" else ()
         return logs.capture_logs(probe, root=root, since=self._since(), deadline=self._deadline, needles=needles)
+
+    def _ask(self, probe: AskAws) -> Capture:
+        """One operation of the AWS API; all of a run share one session."""
+        from eniagent.edge.aws import Aws
+
+        with self._aws_lock:
+            self._aws = self._aws or Aws(self._settings, self._span)
+        found: Capture = self._aws.ask(probe, deadline=self._deadline)
+        return found
 
     def _since(self) -> Optional[datetime]:
         return self._span.since

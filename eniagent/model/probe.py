@@ -93,6 +93,21 @@ class ReadSysctls(msgspec.Struct, frozen=True, tag=True):
     patterns: tuple[str, ...]
 
 
+class AskAws(msgspec.Struct, frozen=True, tag=True):
+    """One read-only operation of the AWS API. `requests` are JSON objects, one call each; the answers become one JSON array.
+
+    `in_window`: each request gets StartTime and EndTime of the run's window.
+    """
+
+    file: str
+    service: str  # "ec2" | "cloudtrail"
+    operation: str
+    region: str
+    requests: tuple[str, ...]
+    in_window: bool = False
+    timeout_s: float = 8.0
+
+
 Probe = Union[
-    HttpGet, ReadImds, ReadFile, ReadFiles, ReadLogs, RunCommand, ReadJournal, ReadProcesses, ReadEnvironment, ReadSysctls
+    HttpGet, ReadImds, ReadFile, ReadFiles, ReadLogs, RunCommand, ReadJournal, ReadProcesses, ReadEnvironment, ReadSysctls, AskAws
 ]

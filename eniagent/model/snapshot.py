@@ -11,6 +11,7 @@ from typing import Optional
 import msgspec
 
 from eniagent.model.cni import CniConfig, Environment, KubeletConfig, Metrics, Release, Settings
+from eniagent.model.ec2 import Ec2View
 from eniagent.model.host import Link, Processes, Routing, Sandboxes
 from eniagent.model.ipam import Checkpoint, Ipam
 from eniagent.model.metadata import Metadata
@@ -41,13 +42,17 @@ class NodeSnapshot(msgspec.Struct, frozen=True):
     kubelet_config: Reading[KubeletConfig] = not_collected("kubelet configuration")
     cni_config: Reading[CniConfig] = not_collected("CNI configuration")
     sandboxes: Reading[Sandboxes] = not_collected("container runtime")
+    ec2: Reading[Ec2View] = not_collected("EC2")
     told: dict[str, str] = {}
     """What the capture's manifest says of the node (name, instance id, type): used where nothing else tells."""
     timeless: bool = False
 
 
+ON_REQUEST = ("ec2",)
+"""Readings that are taken only when asked for: without them nothing is missing."""
+
 READINGS = tuple(
-    f.name for f in msgspec.structs.fields(NodeSnapshot) if f.name not in ("taken_at", "since", "told", "timeless")
+    f.name for f in msgspec.structs.fields(NodeSnapshot) if f.name not in ("taken_at", "since", "told", "timeless", *ON_REQUEST)
 )
 
 
@@ -58,4 +63,4 @@ class Case(msgspec.Struct, frozen=True):
     before: tuple[NodeSnapshot, ...] = ()
 
 
-__all__ = ["READINGS", "Case", "NodeSnapshot", "Unobserved"]
+__all__ = ["ON_REQUEST", "READINGS", "Case", "NodeSnapshot", "Unobserved"]

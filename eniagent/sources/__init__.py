@@ -15,7 +15,7 @@ import msgspec
 from eniagent.model.capture import Seen
 from eniagent.model.probe import Probe
 from eniagent.model.reading import Reading, Unobserved, Why
-from eniagent.model.snapshot import READINGS, NodeSnapshot
+from eniagent.model.snapshot import ON_REQUEST, READINGS, NodeSnapshot
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -54,6 +54,7 @@ MODULES: dict[str, str] = {
     "kubelet_config": "kubelet_config",
     "cni_config": "cni_config",
     "sandboxes": "sandboxes",
+    "ec2": "ec2",
 }
 """Field of NodeSnapshot -> module of this room."""
 
@@ -73,5 +74,5 @@ def read_field(field: str, seen: Seen, span: Span) -> Reading[Any]:
 
 def snapshot(seen: Seen, span: Span, *, told: Optional[dict[str, str]] = None) -> NodeSnapshot:
     """All readings of one set of captures."""
-    readings = {field: read_field(field, seen, span) for field in READINGS}
+    readings = {field: read_field(field, seen, span) for field in (*READINGS, *ON_REQUEST)}
     return NodeSnapshot(taken_at=span.until, since=span.since, told=told or {}, **readings)
