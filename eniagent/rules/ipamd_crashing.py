@@ -19,10 +19,10 @@ SETTLED_S = 600
 
 def check(facts: Facts) -> Outcome:
     """Several starts, a panic, or a kill, with no long life since."""
-    if facts.log is None:
-        return Inconclusive(("ipamd_log",))
     starts = crash_starts(facts.life, now=facts.at)
-    panics, killed = facts.life.panics, (*facts.events("aws-node-oom", field="kubelet"), *facts.events("aws-node-backoff", field="kubelet"))
+    panics, killed = facts.life.panics, facts.events("aws-node-oom", "aws-node-backoff", field="kubelet")
+    if facts.log is None and not killed:
+        return Inconclusive(("ipamd_log",))
     if not starts and not panics and not killed:
         return Clear(f"{len(facts.life.starts)} start(s) in the log", (fact("start banners within the hour", len(facts.life.starts), "ipamd.log", expected=f"below {CRASHES}", ref="logs/ipamd.log"),))
     proof = []

@@ -34,9 +34,11 @@ _HEADING = re.compile(r"^(?:==>|---+|#+)\s*(?P<file>/?[\w./-]*\.?\w*(?:log|messa
 _CRI = re.compile(r"^(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) [FP] ?")
 _ENVELOPE_KEYS = ("log", "message", "MESSAGE", "@message", "msg_raw", "_raw", "line")
 _NEW_LINE = re.compile(
-    r"^\s*(?:\{|\d{4}-\d\d-\d\d|[A-Z][a-z]{2}\s+\d{1,2} \d\d:|[IWEF]\d{4} |\d\d:\d\d:\d\d|time=|level=|msg=|\"|\[?[\w.-]+\[\d+\]:"
+    r"^\s*(?:\{|\d{4}-\d\d-\d\d|[A-Z][a-z]{2}\s+\d{1,2} \d\d:|[IWEF]\d{4} |(?:\d{1,2} )?\d\d:\d\d:\d\d|time=|level=|msg=|\"|\[?[\w.-]+\[\d+\]:"
     r"|(?:\S+\s+){0,6}(?:Warning|Normal)\s|\S+\.go:\d+\]|panic:|goroutine |#|-{3}|={3}|\}|\]|Events:|Installed |Name:|Type\s+Reason|$)"
 )
+_HEADED = re.compile(r"\.go:\d+\] |level=\w+ msg=|(?:Warning|Normal)\s+[A-Z]\w+\s")
+_QUOTE = re.compile(r"(?<!\\)\"")
 _TAIL = re.compile(r"^\s*(?:status code: \d+, request id|caused by: )")
 _PROGRAM_OF_FILE = (
     ("plugin", "plugin"), ("ipamd", "ipamd"), ("kubelet", "kubelet"), ("containerd", "containerd"),
@@ -157,7 +159,11 @@ def _continues(first: Line, second: Line) -> bool:
         return True
     if first.text.startswith('{"level"') and not _closed(first.text):
         return not second.text.lstrip().startswith("{") and not _NEW_LINE.match(second.text)
-    return is_failure(first.text) and not _NEW_LINE.match(second.text) and not is_failure(second.text)
+    if first.text.endswith(">") or _NEW_LINE.match(second.text):
+        return False
+    if _HEADED.search(first.text) and len(_QUOTE.findall(first.text)) % 2:
+        return True
+    return is_failure(first.text) and not is_failure(second.text)
 
 
 _FAILURE = re.compile(

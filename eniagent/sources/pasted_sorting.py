@@ -197,7 +197,7 @@ class Sorter:
             return
         event = make_event("event", Frame(said.at, "", f"{row.reason} {row.subject or self.context.pod} {row.message}".strip(), ""), said.ref)
         if event is not None:
-            self.got.put("kubelet", event)
+            self.got.put("ipamd" if event.signature == "iam-event" else "kubelet", event)
         elif signatures.scan_line("kubelet", row.message):
             self._node(said._replace(text=row.message), "kubelet")
         else:
