@@ -23,8 +23,7 @@ GREP = (
     r"|(?!time=).*(?:RunPod[sS]andbox|cni |CNI ))"
 )
 
-_UP = re.compile(rb"RunPod[sS]andbox for &?PodSandboxMetadata\{[^}]*\} returns sandbox id")
-_DOWN = re.compile(rb"RunPod[sS]andbox for &?PodSandboxMetadata\{[^}]*\} failed")
+_RUN = re.compile(rb"RunPod[sS]andbox for ")
 _TORN = re.compile(rb"[fF]ailed to destroy network for sandbox|StopPodSandbox for .* failed")
 _INTERESTING = re.compile(rb"cni|CNI")
 
@@ -44,10 +43,10 @@ def read(seen: Seen, span: Span) -> Reading[Journal]:
 def fold_line(fold: Fold, message: bytes, at_us: int, ref: bytes) -> None:
     """One message of containerd."""
     if b"andbox" in message:
-        if _DOWN.search(message):
+        if b"} failed" in message and _RUN.search(message):
             fold.failed(message, at_us=at_us, source=RUNTIME, ref=ref)
             return
-        if _UP.search(message):
+        if b"} returns sandbox id" in message:
             pod = pod_of(message) if fold.pods else None
             if pod is not None:
                 fold.recovered(pod.key, at_us=at_us)

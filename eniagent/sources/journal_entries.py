@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional, Union
 
 import msgspec
 
@@ -20,16 +20,16 @@ LIMIT_BYTES = 8 << 20
 _SNIFF_BYTES = 1 << 16
 _EXPORT = re.compile(rb"^(?:__CURSOR|__REALTIME_TIMESTAMP|_BOOT_ID|MESSAGE)=", re.MULTILINE)
 _JSON = re.compile(rb"^[^\S\n]*\{\"", re.MULTILINE)
-_BINARY = re.compile(rb"(?:^|\n)[A-Z_0-9]+\n")
+_FOREIGN = re.compile(rb"^(?!__CURSOR=|__REALTIME_TIMESTAMP=|__MONOTONIC_TIMESTAMP=|__SEQNUM|_BOOT_ID=|MESSAGE=|MESSAGE\n)[A-Z_0-9]+[=\n]", re.MULTILINE)
+"""A field that was not asked for: an export that somebody else made, in which any field may be length-prefixed."""
 _NOT_A_LINE = (b"-- ", b"__MONOTONIC")
 
 
-class Entry(NamedTuple):
-    """`at_us` 0: the entry tells no time. `message` None: it was printed without one. `ref`: cursor, or file and line."""
+Entry = tuple[int, Optional[bytes], bytes]
+"""Time in microseconds (0: the entry tells none), message (None: printed without one), cursor or file and line.
 
-    at_us: int
-    message: Optional[bytes]
-    ref: bytes
+A bare tuple: a storm has hundreds of thousands of them.
+"""
 
 
 class Tally:
@@ -84,20 +84,21 @@ def _reader_of(head: bytes) -> Any:
 def _exported(chunks: Iterable[bytes], tally: Tally, *, file: str, now: datetime) -> Iterator[Entry]:
     """Export format. Only a part that holds a length-prefixed field takes the slow way."""
     rest = b""
+    foreign: Optional[bool] = None
     for chunk in chunks:
         data = rest + chunk
+        if foreign is None:
+            foreign = _FOREIGN.search(data, 0, _SNIFF_BYTES) is not None
         end = data.rfind(b"\n\n")
         if end < 0:
             rest = _bounded(data, tally)
-            continue
-        if _BINARY.search(data, 0, end + 1) is None:
-            rest = data[end + 2 :]
-            for block in data[:end].split(b"\n\n"):
-                yield _plain_block(block)
-        else:
+        elif foreign or data.find(b"\nMESSAGE\n", 0, end + 1) >= 0:
             found, used = _slow_blocks(data, tally)
             rest = _bounded(data[used:], tally)
             yield from found
+        else:
+            rest = data[end + 2 :]
+            yield from map(_plain_block, data[:end].split(b"\n\n"))
     if rest.strip():
         found, used = _slow_blocks(rest + b"\n\n", tally)
         yield from found
@@ -105,21 +106,14 @@ def _exported(chunks: Iterable[bytes], tally: Tally, *, file: str, now: datetime
 
 
 def _plain_block(block: bytes) -> Entry:
-    """One entry of text fields. journalctl prints the cursor first, then the time; others may not."""
-    begin = block.find(b"__REALTIME_TIMESTAMP=")
-    at = block.find(b"\nMESSAGE=")
-    message: Optional[bytes] = None
-    if at >= 0:
-        end = block.find(b"\n", at + 9)
-        message = block[at + 9 :] if end < 0 else block[at + 9 : end]
-    elif block.startswith(b"MESSAGE="):
-        message = block[8:].split(b"\n", 1)[0]
-    digits = block[begin + 21 : begin + 37] if begin >= 0 else b""
-    if not digits.isdigit():
-        digits = digits.split(b"\n", 1)[0]
-    start = block.find(b"__CURSOR=")
-    ref = block[start + 9 : block.find(b"\n", start)] if start >= 0 else b""
-    return Entry(int(digits) if digits.isdigit() else 0, message, ref)
+    """One entry of text fields as journalctl prints it: cursor, time, the rest, the message last."""
+    begin = block.find(b"\n__REALTIME_TIMESTAMP=")
+    digits = block[begin + 22 : begin + 38]
+    if begin < 0 or not digits.isdigit():
+        found, _ = _slow_blocks(block + b"\n\n", Tally())
+        return found[0] if found else (0, None, b"")
+    at = block.find(b"\nMESSAGE=", begin)
+    return int(digits), block[at + 9 :] if at >= 0 else None, block[9:begin]
 
 
 def _slow_blocks(data: bytes, tally: Tally) -> tuple[list[Entry], int]:
@@ -132,7 +126,7 @@ def _slow_blocks(data: bytes, tally: Tally) -> tuple[list[Entry], int]:
             return found, used
         if fields:
             stamp = fields.get(b"__REALTIME_TIMESTAMP", b"")
-            found.append(Entry(int(stamp) if stamp.isdigit() else 0, fields.get(b"MESSAGE"), fields.get(b"__CURSOR", b"")))
+            found.append((int(stamp) if stamp.isdigit() else 0, fields.get(b"MESSAGE"), fields.get(b"__CURSOR", b"")))
         used = end
 
 
@@ -188,7 +182,7 @@ def _json_lines(chunks: Iterable[bytes], tally: Tally, *, file: str, now: dateti
             tally.garbled += 1
             continue
         if row.at or row.cursor:
-            yield Entry(int(row.at) if row.at.isdecimal() and len(row.at) < 20 else 0, _message(row.message), row.cursor.encode())
+            yield (int(row.at) if row.at.isdecimal() and len(row.at) < 20 else 0, _message(row.message), row.cursor.encode())
         else:
             yield _from_text(line, file=file, number=number, now=now)
 
@@ -215,7 +209,7 @@ def _text_lines(chunks: Iterable[bytes], tally: Tally, *, file: str, now: dateti
 
 def _from_text(line: bytes, *, file: str, number: int, now: datetime) -> Entry:
     at_us, message = journal_text.parse_line(line, now=now)
-    return Entry(at_us, message, f"{file}:{number}".encode())
+    return (at_us, message, f"{file}:{number}".encode())
 
 
 def to_json_lines(chunks: Iterable[bytes], *, now: datetime) -> Iterator[bytes]:
@@ -237,10 +231,11 @@ def to_json_lines(chunks: Iterable[bytes], *, now: datetime) -> Iterator[bytes]:
 
 
 def _json_line(entry: Entry) -> bytes:
-    fields: dict[str, Any] = {"__CURSOR": entry.ref.decode("ascii", "replace"), "__REALTIME_TIMESTAMP": str(entry.at_us)}
-    if entry.message is not None:
+    at_us, message, ref = entry
+    fields: dict[str, Any] = {"__CURSOR": ref.decode("ascii", "replace"), "__REALTIME_TIMESTAMP": str(at_us)}
+    if message is not None:
         try:
-            fields["MESSAGE"] = entry.message.decode()
+            fields["MESSAGE"] = message.decode()
         except UnicodeDecodeError:
-            fields["MESSAGE"] = list(entry.message)
+            fields["MESSAGE"] = list(message)
     return msgspec.json.encode(fields) + b"\n"

@@ -85,11 +85,11 @@ class Fold:
 
     def failed(self, message: bytes, *, at_us: int, source: int, ref: bytes) -> None:
         """A line about a sandbox that failed."""
-        found = sandbox_errors.SANDBOX.search(message)
-        if found is None:
+        sandbox = sandbox_errors.sandbox_of(message)
+        if not sandbox:
             self._failed_without_id(message, at_us=at_us, source=source, ref=ref)
             return
-        key = int(found[1][:16], 16)
+        key = int(sandbox[:16], 16)
         if key in self._ids:
             return
         waiting = self._unnamed.get(key)
@@ -99,7 +99,7 @@ class Fold:
         pod = sandbox_errors.pod_of(message)
         if pod is None:
             if waiting is None:
-                self._wait_for_name(key, self._heard(message, at_us=at_us, sandbox=found[1], ref=ref))
+                self._wait_for_name(key, self._heard(message, at_us=at_us, sandbox=sandbox, ref=ref))
             return
         if waiting is not None:
             del self._unnamed[key]
@@ -110,7 +110,7 @@ class Fold:
             trouble.heard |= 1 << source
             return
         trouble.heard = 1 << source
-        self._attempt(trouble, self._heard(message, at_us=at_us if waiting is None else waiting.at_us, sandbox=found[1], ref=ref))
+        self._attempt(trouble, waiting or self._heard(message, at_us=at_us, sandbox=sandbox, ref=ref))
 
     def _failed_without_id(self, message: bytes, *, at_us: int, source: int, ref: bytes) -> None:
         if sandbox_errors.is_teardown(message):

@@ -15,7 +15,7 @@ from eniagent.model.record import Journal
 from eniagent.sources import Span, journal_reading, kubelet_json
 from eniagent.sources.journal_fold import MANAGER, RECORDER, RUNTIME, SANDBOX, WORKER, Fold
 from eniagent.sources.kubelet_starts import pod_started
-from eniagent.sources.sandbox_errors import NO_NETWORK
+from eniagent.sources.sandbox_errors import NO_NETWORK, pod_of
 
 FILE = "journal/kubelet.jsonl"
 
@@ -36,11 +36,11 @@ _SOURCES = {
     b"remote_runtime": RUNTIME, b"log": RUNTIME, b"kuberuntime_sandbox": SANDBOX, b"docker_manager": SANDBOX, b"kuberuntime_manager": MANAGER,
     b"pod_workers": WORKER, b"event": RECORDER,
 }
-_STARTED = re.compile(rb"(?: pod=\"([^\"]+)\"|\"([a-z0-9.-]+)_([a-z0-9-]+)\([^)]*\)\").*Data\"?[:=]\s?\"?([0-9a-f]{16})")
+_CONTAINER = re.compile(rb"Data\"?[:=]\s?\"?([0-9a-f]{16})")
 _LISTED = re.compile(rb"([a-z0-9][a-z0-9-]*)/([a-z0-9][a-z0-9.-]*)")
 _LISTED_TEXT = re.compile(rb"([a-z0-9][a-z0-9.-]*)_([a-z0-9-]+)\(")
 _ORPHAN = re.compile(rb"podUID=\"?([0-9a-f-]{32,36})|[Oo]rphaned pod \"([0-9a-f-]{32,36})\"")
-_FAILED_TEXT = re.compile(rb"network for pod|NetworkPlugin cni failed to set up|SetupNetwork|create pod sandbox")
+_FAILED_TEXTS = (b"network for pod", b"failed to set up pod", b"SetupNetwork")
 _INTERESTING = re.compile(GREP.encode())
 
 
@@ -76,7 +76,7 @@ def fold_line(fold: Fold, message: bytes, at_us: int, ref: bytes) -> None:
 
 def _fold_other(fold: Fold, message: bytes, at_us: int, ref: bytes, *, source: int) -> None:
     """A line that is no information of klog's: a failure of a pod, or something about the node."""
-    if b"andbox" in message or b"andBox" in message or _FAILED_TEXT.search(message) or (source == WORKER and NO_NETWORK in message):
+    if b"andbox" in message or b"andBox" in message or any(text in message for text in _FAILED_TEXTS) or (source == WORKER and NO_NETWORK in message):
         fold.failed(message, at_us=at_us, source=source, ref=ref)
     elif b"SyncLoop" in message or b"pod startup" in message:
         _fold_info(fold, b"", message, at_us, ref)
@@ -99,13 +99,21 @@ def _fold_info(fold: Fold, name: bytes, message: bytes, at_us: int, ref: bytes) 
         fold.event(message, at_us=at_us, ref=ref)
 
 
+def _fold_started(fold: Fold, message: bytes, at_us: int) -> None:
+    pod = pod_of(message)
+    if pod is None or pod.key not in fold.pods:
+        return
+    found = _CONTAINER.search(message)
+    # A sandbox that failed was started too: docker lists it until it is torn down.
+    if found is None or not fold.is_failed(found[1]):
+        fold.recovered(pod.key, at_us=at_us)
+
+
 def _fold_sync(fold: Fold, message: bytes, at_us: int) -> None:
     """SyncLoop lines matter only for pods that failed before them."""
     if b"(PLEG)" in message:
-        found = _STARTED.search(message) if b"ContainerStarted" in message else None
-        # A sandbox that failed was started too: docker lists it until it is torn down.
-        if found and not fold.is_failed(found[4]):
-            fold.recovered(found[1] or found[3] + b"/" + found[2], at_us=at_us)
+        if b"ContainerStarted" in message:
+            _fold_started(fold, message, at_us)
         return
     listed = message.find(b"DELETE")
     listed = message.find(b"REMOVE") if listed < 0 else listed
