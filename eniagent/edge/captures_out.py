@@ -12,9 +12,11 @@ from typing import Any, Optional
 
 import msgspec
 
+from eniagent.edge import clock
 from eniagent.edge.captures import MANIFEST, SCHEMA, is_inside
 from eniagent.edge.errors import CapturesError
 from eniagent.model.capture import Capture, CaptureCut, Circumstances, Seen
+from eniagent.sources.journal_entries import to_json_lines
 
 
 def write_captures(directory: str, seen: Seen, *, taken_at: datetime, node: Optional[Mapping[str, str]] = None) -> None:
@@ -39,7 +41,8 @@ def _write_one(directory: str, file: str, capture: Capture) -> Circumstances:
     about, size = msgspec.structs.replace(capture.about, file=file), 0
     path = f"{directory}/{file}"
     try:
-        pieces = capture.chunks()
+        # journalctl is read in its faster export format; a captures directory holds `-o json` (contract).
+        pieces = to_json_lines(capture.chunks(), now=about.at or clock.now()) if file.startswith("journal/") else capture.chunks()
         first = next(pieces, b"")
         if first or about.failure is None:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

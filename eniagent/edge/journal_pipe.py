@@ -18,7 +18,6 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Optional
-from typing import Optional
 
 from eniagent.edge.clock import Deadline
 from eniagent.edge.commands import STDERR_BYTES, end_with_parent, environment, kill_group
@@ -59,7 +58,7 @@ class Pipe:
         try:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd="/", start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent(),
             )  # fmt: skip
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the start
             begun.put(error)

@@ -12,6 +12,7 @@ from typing import Any, Optional, Union
 
 import msgspec
 
+from eniagent.model.capture import CaptureCut
 from eniagent.sources import journal_text
 
 LIMIT_BYTES = 8 << 20
@@ -58,7 +59,7 @@ def entries(chunks: Iterable[bytes], tally: Tally, *, file: str, now: datetime) 
     try:
         for chunk in source:
             head += chunk
-            if len(head) >= _SNIFF_BYTES:
+            if len(head) >= _SNIFF_BYTES or head.startswith((b"__CURSOR=", b'{"__')):
                 break
     except Exception as error:  # noqa: BLE001 - told again below, after what came before it was read
         cut = error
@@ -213,16 +214,26 @@ def _from_text(line: bytes, *, file: str, number: int, now: datetime) -> Entry:
 
 
 def to_json_lines(chunks: Iterable[bytes], *, now: datetime) -> Iterator[bytes]:
-    """Any of the forms as lines of `journalctl -o json`, as a captures directory keeps them. JSON goes through unchanged."""
+    """Export format as lines of `journalctl -o json`, as a captures directory keeps them. Any other form goes through unchanged.
+
+    What came before a stream broke off is passed on before the break is.
+    """
     source = iter(chunks)
     head = next(source, b"")
     stream = _chain(head, source, None)
-    if head.lstrip().startswith(b"{"):
+    if head.lstrip().startswith(b"{") or not _EXPORT.search(head[:_SNIFF_BYTES]):
         yield from stream
         return
     batch = bytearray()
-    for entry in entries(stream, Tally(), file="", now=now):
-        batch += _json_line(entry)
+    found = _exported(stream, Tally(), file="", now=now)
+    while True:
+        try:
+            batch += _json_line(next(found))
+        except StopIteration:
+            break
+        except CaptureCut:
+            yield bytes(batch)
+            raise
         if len(batch) > 1 << 16:
             yield bytes(batch)
             batch.clear()
