@@ -29,7 +29,7 @@ from eniagent.model.finding import (
     Window,
 )
 from eniagent.model.reading import Observed, Why
-from eniagent.model.snapshot import READINGS, Case
+from eniagent.model.snapshot import ON_REQUEST, READINGS, Case
 from eniagent.rules import registry
 from eniagent.rules.looks import next_looks
 from eniagent.rules.rule import INDEPENDENT, Clear, Fires, Inconclusive, Outcome, Rule
@@ -152,10 +152,13 @@ def _ruled_out(outcomes: list[tuple[Rule, Outcome]]) -> tuple[RuledOut, ...]:
 
 def _unobserved(facts: Facts) -> tuple[NotSeen, ...]:
     found = []
-    for field in READINGS:
+    for field in (*READINGS, *ON_REQUEST):
         reading = facts.unseen(field)
-        if reading is not None:
+        # What is looked at on request alone is missed only where it was asked for: then it says why it is not there.
+        if reading is not None and (field in READINGS or reading.detail):
             found.append(NotSeen(reading.source, reading.why.value, reading.detail))
+    if facts.ec2 is not None:
+        found += [NotSeen(part.source, part.why.value, part.detail) for part in facts.ec2.unseen]
     return tuple(found)
 
 

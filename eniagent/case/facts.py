@@ -9,9 +9,10 @@ import functools
 from datetime import datetime
 from typing import Any, Optional
 
-from eniagent.case import impact, kernel, life, pool, refusals
+from eniagent.case import ec2_view, impact, kernel, life, pool, refusals
 from eniagent.case.settings import Effective, effective
 from eniagent.knowledge import instance_limits, max_pods
+from eniagent.model.ec2 import Ec2View
 from eniagent.model.finding import NodeFacts
 from eniagent.model.ipam import Ipam
 from eniagent.model.metadata import Identity, Metadata
@@ -93,6 +94,17 @@ class Facts:
         return refusals.refused(self.case)
 
     @functools.cached_property
+    def ec2(self) -> Optional[Ec2View]:
+        """EC2's own view, None where it was not asked for."""
+        found: Optional[Ec2View] = self.value("ec2")
+        return found
+
+    @functools.cached_property
+    def trail(self) -> dict[str, ec2_view.TrailRefused]:
+        """This node's refused calls in CloudTrail, by cause."""
+        return ec2_view.trail(self.ec2)
+
+    @functools.cached_property
     def counters(self) -> tuple[refusals.Counter, ...]:
         """EC2 error counters."""
         return refusals.counters(self.case)
@@ -113,7 +125,8 @@ class Facts:
     @functools.cached_property
     def limits(self) -> Optional[instance_limits.InstanceLimits]:
         """The type's limits, None for an unknown type."""
-        return instance_limits.limits(self.identity.instance_type) if self.identity.instance_type else None
+        known = instance_limits.limits(self.identity.instance_type) if self.identity.instance_type else None
+        return known or ec2_view.limits_of(self.ec2, self.identity.instance_type)
 
     @functools.cached_property
     def address_limit(self) -> Optional[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import msgspec
 import typer
 
-from eniagent.cli.exit_codes import Code, leading
+from eniagent.cli.exit_codes import Code, UsageError, leading
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.limit import HardLimit, OutOfTime
 from eniagent.cli.log import Log
@@ -55,14 +55,17 @@ def diagnose(
     fail_on: Annotated[Optional[FailOn], typer.Option("--fail-on", help="Exit 3 on critical; with warning also 4 on warning")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 5 when inconclusive, 8 when not applicable")] = False,
     deadline: Annotated[Optional[str], typer.Option(metavar="SECONDS", help="Answer by then with what was seen [20]")] = None,
+    aws: Annotated[bool, typer.Option("--aws", help="Ask EC2 and CloudTrail as well (extra `aws`, read-only rights)")] = False,
 ) -> int:
     """Say what is wrong, since when, who is affected, which fact proves it, what was ruled out, and what to do next."""
     given: Globals = ctx.obj
     settings = given.settings(since_s=since, deadline_s=deadline)
     if output is not None and output != "-":
         check_target(output)
+    if aws:
+        _check_aws(from_)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    answer = _answer(settings, path=from_, log=log)
+    answer = _answer(settings, path=from_, log=log, aws=aws)
     tell(answer.diagnosis, format_=format_, output=output)
     return exit_code(answer, fail_on=fail_on, strict=strict)
 
@@ -82,7 +85,17 @@ def exit_code(answer: Answer, *, fail_on: Optional[FailOn], strict: bool) -> Cod
     return leading(codes)
 
 
-def _answer(settings: "Settings", *, path: Optional[str], log: Log) -> Answer:
+def _check_aws(path: Optional[str]) -> None:
+    """Raises before the node is looked at where EC2 cannot be asked."""
+    from eniagent.edge import aws
+
+    if path is not None:
+        raise UsageError("--aws asks EC2 about now, and --from tells of another time; leave one of them out (captures bring EC2's answers along in aws/)")
+    aws.require()
+
+
+def _answer(settings: "Settings", *, path: Optional[str], log: Log, aws: bool) -> Answer:
+    from eniagent.cli import cases
     from eniagent.diagnose import diagnose as judge
     from eniagent.edge import clock
 
@@ -90,8 +103,8 @@ def _answer(settings: "Settings", *, path: Optional[str], log: Log) -> Answer:
     # The looks end by themselves at the deadline; this is for a reader or a rule that is still at work long after it.
     try:
         with HardLimit(settings.deadline_s * 1.25 + 1.0):
-            case, cut_off = _case_of(path, settings) if path is not None else _case_here(settings, log=log)
-            answer = Answer(diagnosis=judge(case), cut_off=cut_off)
+            looked = cases.case_of(path, settings) if path is not None else cases.case_here(settings, log=log, aws=aws)
+            answer = Answer(diagnosis=judge(looked.case), cut_off=looked.cut_off)
     except OutOfTime:
         answer = Answer(diagnosis=judge(_unseen(settings)), cut_off=True)
     log.event(
@@ -102,36 +115,6 @@ def _answer(settings: "Settings", *, path: Optional[str], log: Log) -> Answer:
         took_s=round(clock.ticks_s() - started_s, 3),
     )
     return answer
-
-
-def _case_of(path: str, settings: "Settings") -> "tuple[Case, bool]":
-    """The case that captures hold: the last of a series is *now*."""
-    from eniagent import sources
-    from eniagent.edge import captures
-    from eniagent.model.snapshot import Case
-
-    series = captures.read_series(path, since_s=settings.since_s)
-    *before, now = (sources.snapshot(opened.seen, opened.span, told=opened.told) for opened in series)
-    return Case(now=now, before=tuple(before)), False
-
-
-def _case_here(settings: "Settings", *, log: Log) -> "tuple[Case, bool]":
-    """The case of this node now, and whether the deadline cut the look short."""
-    from datetime import timedelta
-
-    from eniagent.edge import clock, look, restraint
-    from eniagent.model.snapshot import Case
-    from eniagent.sources import Span
-
-    for failed in restraint.lower_self():
-        log.event("restraint_failed", step=failed)
-    until = clock.now()
-    # What is kept back is for the rules and the rendering.
-    deadline = clock.Deadline(settings.deadline_s).before_end(min(1.0, settings.deadline_s * 0.1))
-    live = look.observe(settings, Span(until=until, since=until - timedelta(seconds=settings.since_s)), deadline)
-    if live.missed:
-        log.event("deadline_reached", missed=list(live.missed), deadline_s=settings.deadline_s)
-    return Case(now=live.snapshot), bool(live.missed)
 
 
 def _unseen(settings: "Settings") -> "Case":

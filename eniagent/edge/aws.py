@@ -26,7 +26,7 @@ from eniagent.sources import Span
 READ_ONLY = frozenset((("ec2", "DescribeSubnets"), ("ec2", "DescribeNetworkInterfaces"), ("ec2", "DescribeInstanceTypes"), ("cloudtrail", "LookupEvents")))
 """Every operation that can be asked for; no other leaves this module."""
 
-CONNECT_TIMEOUT_S = 3.0
+CONNECT_SHARE = 0.25
 ATTEMPTS = 2
 NO_RIGHT = frozenset(("UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "NotAuthorized", "OptInRequired"))
 NO_IDENTITY = frozenset(("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"))
@@ -95,10 +95,12 @@ class Aws:
             raise ValueError(f"{probe.service}:{probe.operation} is none of the operations that may be asked")
         from botocore.config import Config
 
-        left_s = max(ends.remaining_s, 0.1)
+        # All attempts of all requests together end in time; several questions leave no time for a second attempt at each.
+        attempts = ATTEMPTS if len(probe.requests) == 1 else 1
+        each_s = max(ends.remaining_s, 0.1) / (len(probe.requests) * attempts)
         config = Config(
-            connect_timeout=min(CONNECT_TIMEOUT_S, left_s), read_timeout=left_s, retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            user_agent_extra=f"eniagent/{__version__}",
+            connect_timeout=each_s * CONNECT_SHARE, read_timeout=each_s * (1 - CONNECT_SHARE),
+            retries={"mode": "standard", "total_max_attempts": attempts}, user_agent_extra=f"eniagent/{__version__}",
         )
         with self._lock:
             self._session = self._session or self._new_session()

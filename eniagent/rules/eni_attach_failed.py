@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
-from eniagent.rules import remedies
+from eniagent.rules import ec2_evidence, remedies
 from eniagent.rules.refusal import check_refusal
 from eniagent.rules.rule import GUIDE, Fires, Look, Outcome, Rule, fact
 
@@ -23,14 +23,15 @@ def check(facts: Facts) -> Outcome:
     outcome = check_refusal(facts, "eni-attach-failed", subject=facts.identity.instance_id)
     if isinstance(outcome, Fires) and facts.metadata and facts.eni_limit is not None:
         attached = fact("ENIs attached", len(facts.metadata.enis), "IMDS", expected=f"at most {facts.eni_limit}", ref="network/interfaces/macs/")
-        return outcome._replace(context=(*outcome.context, attached))
+        return outcome._replace(context=(*outcome.context, attached, *ec2_evidence.attached(facts)))
     return outcome
 
 
 def remedy(facts: Facts) -> Remedy:
     """By the code that EC2 gave."""
-    found = facts.refused.get("eni-attach-failed")
-    text = _BY_CODE.get(found.code if found else "", "Read the code that EC2 gave: attachment limit, ENI quota or security-group limit.")
+    found, recorded = facts.refused.get("eni-attach-failed"), facts.trail.get("eni-attach-failed")
+    code = found.code if found else recorded.newest.code if recorded else ""
+    text = _BY_CODE.get(code, "Read the code that EC2 gave: attachment limit, ENI quota or security-group limit.")
     return remedies.remedy(
         text,
         remedies.aws(facts, f"ec2 describe-network-interfaces --filters Name=attachment.instance-id,Values={facts.identity.instance_id or 'INSTANCE'} --query 'NetworkInterfaces[].[NetworkInterfaceId,Description,Groups[].GroupId]' --output json", rights="ec2:DescribeNetworkInterfaces"),

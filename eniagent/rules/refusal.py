@@ -9,6 +9,7 @@ from eniagent.case.facts import Facts
 from eniagent.knowledge.ec2_errors import CAUSE_OF_CODE
 from eniagent.model.finding import Evidence
 from eniagent.model.reading import Why
+from eniagent.rules.ec2_evidence import with_trail
 from eniagent.rules.rule import Clear, Fires, Inconclusive, Outcome, fact, pool_numbers, waiting
 
 IGNORANCE = (Why.NOT_COLLECTED, Why.TRUNCATED, Why.MALFORMED)
@@ -31,6 +32,10 @@ def counter_evidence(facts: Facts, cause: str) -> tuple[Evidence, ...]:
 
 def check_refusal(facts: Facts, cause: str, *, subject: str = "") -> Outcome:
     """Fires while the newest refusal of `cause` is followed by no success; past where it is; clear where there is none."""
+    return with_trail(_refusal(facts, cause, subject=subject), facts, cause, subject=subject)
+
+
+def _refusal(facts: Facts, cause: str, *, subject: str) -> Outcome:
     found, counted = facts.refused.get(cause), counter_evidence(facts, cause)
     if found is None:
         return _without_line(facts, cause, counted, subject)

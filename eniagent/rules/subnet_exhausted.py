@@ -8,6 +8,7 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy, Scope
 from eniagent.rules import remedies
+from eniagent.rules.ec2_evidence import room, with_room
 from eniagent.rules.refusal import check_refusal
 from eniagent.rules.rule import BEST_PRACTICES, Fires, Look, Outcome, Rule
 
@@ -15,17 +16,18 @@ from eniagent.rules.rule import BEST_PRACTICES, Fires, Look, Outcome, Rule
 def check(facts: Facts) -> Outcome:
     """A standing InsufficientFreeAddressesInSubnet."""
     subnets = remedies.subnets(facts)
-    outcome = check_refusal(facts, "subnet-exhausted", subject=subnets[0] if subnets else "")
+    outcome = with_room(check_refusal(facts, "subnet-exhausted", subject=subnets[0] if subnets else ""), facts)
     if isinstance(outcome, Fires) and not outcome.until and not facts.hits.waiting:
         return outcome._replace(severity="warning")
     return outcome
 
 
 def remedy(facts: Facts) -> Remedy:
-    """More addresses, or fewer wanted."""
-    subnets = " ".join(remedies.subnets(facts)) or "SUBNET"
+    """More addresses, or fewer wanted; patience where EC2 counts free ones again."""
+    subnets, counted = " ".join(remedies.subnets(facts)) or "SUBNET", room(facts)
+    again = f"EC2 now counts {max(s.free for s in counted.subnets)} free addresses there: wait for ipamd's next try first. " if counted and counted.ample else ""
     return remedies.remedy(
-        "Give the node addresses from a subnet that has room: a larger or additional subnet (tagged for subnet discovery), custom networking "
+        again + "Give the node addresses from a subnet that has room: a larger or additional subnet (tagged for subnet discovery), custom networking "
         "on a secondary CIDR, or lower warm targets so that nodes hold fewer spare addresses.",
         remedies.aws(facts, f"ec2 describe-subnets --subnet-ids {subnets} --query 'Subnets[].[SubnetId,CidrBlock,AvailableIpAddressCount]' --output text", rights="ec2:DescribeSubnets"),
         remedies.aws(facts, f"ec2 describe-network-interfaces --filters Name=status,Values=available Name=subnet-id,Values={subnets.replace(' ', ',')} --query 'NetworkInterfaces[].[NetworkInterfaceId,Description]' --output text", rights="ec2:DescribeNetworkInterfaces"),

@@ -53,7 +53,7 @@ def _probes(known: Metadata) -> Sequence[AskAws]:
         AskAws(SUBNETS, "ec2", "DescribeSubnets", region, (json.dumps({"Filters": zone}),)),
         AskAws(ENIS, "ec2", "DescribeNetworkInterfaces", region, (json.dumps({"Filters": attached}),)),
         AskAws(TYPES, "ec2", "DescribeInstanceTypes", region, (json.dumps({"InstanceTypes": [who.instance_type]}),)),
-        AskAws(TRAIL, "cloudtrail", "LookupEvents", region, tuple(map(json.dumps, lookups)), in_window=True),
+        AskAws(TRAIL, "cloudtrail", "LookupEvents", region, tuple(map(json.dumps, lookups)), in_window=True, timeout_s=12.0),
     )
 
 

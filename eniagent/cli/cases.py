@@ -1,0 +1,69 @@
+"""The case that a command speaks of: this node now, or the captures of one.
+
+Refuses to outlast the deadline, and to ask EC2 unless the command was told to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Optional
+
+import msgspec
+
+from eniagent.cli.log import Log
+
+if TYPE_CHECKING:
+    from eniagent.edge.settings import Settings
+    from eniagent.model.capture import Seen
+    from eniagent.model.snapshot import Case
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """A case, the captures that *now* was read from, and whether the deadline came before all was seen."""
+
+    case: Case
+    seen: Seen
+    cut_off: bool
+
+
+def case_of(path: str, settings: Settings) -> Looked:
+    """The case that captures hold: the last of a series is *now*. Raises `CapturesError`."""
+    from eniagent import sources
+    from eniagent.edge import captures
+    from eniagent.model.snapshot import Case
+
+    series = captures.read_series(path, since_s=settings.since_s)
+    *before, now = (sources.snapshot(opened.seen, opened.span, told=opened.told) for opened in series)
+    return Looked(case=Case(now=now, before=tuple(before)), seen=series[-1].seen, cut_off=False)
+
+
+def case_here(settings: Settings, *, log: Log, aws: bool = False, fields: Optional[Sequence[str]] = None) -> Looked:
+    """The case of this node now; with `aws` EC2's view too. `fields`: the readings wanted, None for all."""
+    from eniagent.edge import clock, look, restraint
+    from eniagent.model.snapshot import ON_REQUEST, READINGS, Case
+    from eniagent.sources import Span
+
+    for failed in restraint.lower_self():
+        log.event("restraint_failed", step=failed)
+    until = clock.now()
+    # What is kept back is for the rules and the rendering.
+    deadline = clock.Deadline(settings.deadline_s).before_end(min(1.0, settings.deadline_s * 0.1))
+    span = Span(until=until, since=until - timedelta(seconds=settings.since_s))
+    wanted = (*(READINGS if fields is None else fields), *(ON_REQUEST if aws else ()))
+    live = look.observe(settings, span, deadline, fields=wanted)
+    if live.missed:
+        log.event("deadline_reached", missed=list(live.missed), deadline_s=settings.deadline_s)
+    case = Case(now=live.snapshot)
+    return Looked(case=_asked(case) if aws else case, seen=live.seen, cut_off=bool(live.missed))
+
+
+def _asked(case: Case) -> Case:
+    """EC2 was asked for and could not be asked: said so, for otherwise nobody would know that it is missing."""
+    from eniagent.model.reading import Unobserved, Why
+
+    ec2 = case.now.ec2
+    if not isinstance(ec2, Unobserved) or ec2.detail:
+        return case
+    told = Unobserved(why=Why.NOT_COLLECTED, source=ec2.source, at=case.now.taken_at, detail="IMDS did not say which instance this is, so EC2 was not asked")
+    return msgspec.structs.replace(case, now=msgspec.structs.replace(case.now, ec2=told))
