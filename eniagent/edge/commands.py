@@ -126,7 +126,7 @@ def run(argv: tuple[str, ...], *, deadline: Deadline, limit_bytes: int) -> Outco
         env=environment(),
         cwd="/",
         start_new_session=True,
-        preexec_fn=end_with_parent,
+        preexec_fn=end_with_parent(),
     )
     out: list[bytes] = []
     err: list[bytes] = []
@@ -166,13 +166,20 @@ PRCTL = _prctl()
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> None:
-    """In the child: have the kernel kill it when the thread that started it dies, however that comes about.
+def end_with_parent() -> Callable[[], None]:
+    """For `preexec_fn`: have the kernel kill the child when the thread that started it dies, however that comes about.
 
     Run Command ends us by SIGKILL to our group, in which the child, the leader of its own, is not; the OOM killer hits us alone.
     """
-    if PRCTL is not None:
-        PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = os.getpid()
+
+    def in_child() -> None:
+        if PRCTL is not None:
+            PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it died before the kernel was told
+                os._exit(1)
+
+    return in_child
 
 
 def _pieces(process: subprocess.Popen[bytes], *, deadline: Deadline) -> Iterator[tuple[str, bytes]]:
