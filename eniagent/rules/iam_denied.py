@@ -44,7 +44,7 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "cni-iam-role.html",
-    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "warm-pool-lag", "cni-not-initialized", "branch-eni-unavailable"),
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "warm-pool-lag", "cni-not-initialized", "branch-eni-unavailable", "ipv6-misconfigured"),
     scope=Scope.CLUSTER,
     looks=(Look("grep -E 'UnauthorizedOperation|AccessDenied|MissingIAM' /var/log/aws-routed-eni/ipamd.log | tail -3"), Look("kubectl -n kube-system get events --field-selector reason=MissingIAMPermissions", "kubectl")),
 )

@@ -6,13 +6,18 @@ from __future__ import annotations
 from eniagent.case.facts import Facts
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
-from eniagent.rules.rule import EKS_GUIDE, Look, Outcome, Rule
+from eniagent.rules.rule import EKS_GUIDE, Fires, Look, Outcome, Rule, fact, line, waiting
 from eniagent.rules.worded import check_words
 
 
 def check(facts: Facts) -> Outcome:
-    """Fatal configuration lines, or an IPv6 pool of zero."""
-    return check_words(facts, 'IPv6 mode without what it needs', log=("config-fatal-ipv6",), ends=("ipamd-serving",))
+    """Fatal configuration lines, or IPv6 mode with a pool that has no /80: ipamd serves then, with nothing to give."""
+    if facts.settings.ipv6 and facts.pool is not None and facts.pool.usable == 0:
+        mode = fact("ENABLE_IPv6", True, facts.settings.origin.get("ipv6", ""), ref="ENABLE_IPv6")
+        empty = fact("addresses in the IPv6 pool", 0, "ipamd /v1/enis", expected="one /80 on the primary ENI", ref="/ENIs/*/IPv6Cidrs")
+        refused = [line("ipamd asked for the prefix", e) for e in facts.events("ec2-refused")[-1:] if "pv6" in e.text]
+        return Fires(proof=(mode, empty, *refused), context=waiting(facts), subject="/80 prefix", severity="" if facts.hits.waiting else "warning")
+    return check_words(facts, "IPv6 mode without what it needs", log=("config-fatal-ipv6",), ends=("ipamd-serving",))
 
 
 def remedy(facts: Facts) -> Remedy:

@@ -66,9 +66,7 @@ def _without_line(facts: Facts, cause: str, counted: tuple[Evidence, ...], subje
     absent = facts.unseen("ipamd_log")
     if counted and short and not grown and (rising or absent) and not (absent and absent.why in IGNORANCE):
         return Fires(proof=counted, context=(*pool_numbers(facts), *waiting(facts)), subject=subject, inferred=True)
-    if facts.log is None:
-        return Inconclusive(("ipamd_log",))
-    if not facts.log.events:
+    if facts.log is None or not facts.log.lines:
         return Inconclusive(("ipamd_log",))
     since = facts.log.since
     return Clear(

@@ -17,8 +17,9 @@ def check_words(
     waits, hits = facts.hits.of(*failures, waiting=True), facts.hits.of(*failures)
     told = _told(facts, log, node)
     if not hits and not told:
-        if facts.log is None and not facts.hits.seen:
-            return Inconclusive(("ipamd_log", "kubelet"))
+        missing = [f for f, asked in (("ipamd_log", log), ("kubelet", failures or node)) if asked and not _seen(facts, f)]
+        if missing:
+            return Inconclusive(tuple(missing))
         source = "kubelet journal" if facts.hits.seen else "ipamd.log"
         return Clear(f"no word of {what}", (fact(f"{what}: such lines", 0, source, ref="journal/kubelet.jsonl" if facts.hits.seen else "logs/ipamd.log"),))
     proof = [failure(f"{what}: {len(waits or hits)} pods", (waits or hits)[-1])] if hits else []
@@ -33,6 +34,10 @@ def check_words(
         elif over_hits and (not told or all(e.at for e in told)):
             until = max((h.last_at for h in hits if h.last_at), default=None)
     return Fires(proof=tuple(proof), context=() if until else waiting(facts), since=min(times, default=None), until=until, subject=subject)
+
+
+def _seen(facts: Facts, field: str) -> bool:
+    return facts.log is not None if field == "ipamd_log" else facts.hits.seen
 
 
 def _told(facts: Facts, log: tuple[str, ...], node: tuple[str, ...]) -> tuple[Event, ...]:
