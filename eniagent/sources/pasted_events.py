@@ -23,6 +23,8 @@ class Row(NamedTuple):
 
 
 _AGE = r"(?:\d+(?:d|h|m|s|ms|y))+|<unknown>|<invalid>"
+HEAD = 400
+_TYPE = re.compile(r"\b(?:Warning|Normal)\s+[A-Z]")
 _TYPED = re.compile(
     r"^\s*(?:(?P<namespace>[a-z][\w.-]*)\s+)?"
     r"(?:(?P<before>(?:(?:" + _AGE + r")(?: \(x\d+ over [\w]+\))?\s+)+)(?:(?P<oldcount>\d+)\s+)?(?P<from>\S[^{]*?\s{2,})?(?:spec\.\S+\s+)?)?"
@@ -49,7 +51,8 @@ _UNITS = {"y": 31536000.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms":
 
 def event_row(text: str) -> Optional[Row]:
     """One event in any front's layout, None where the line is none."""
-    found = _TYPED.match(text)
+    # Columns stand at a row's head: a pattern over a whole text of ages and blanks would try all their partitions.
+    found = _TYPED.match(text) if _TYPE.search(text[:HEAD]) else None
     if found:
         return _typed(found)
     found = _PORTAL.match(text)

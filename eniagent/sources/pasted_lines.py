@@ -21,6 +21,8 @@ class Line(NamedTuple):
     """The time that an envelope gave, where the line itself may carry none."""
 
 
+LONGEST = 128 << 10
+"""No program prints a longer line but one: a whole metrics page escaped into a log line, which is shorter."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _VIEWER = re.compile(
     r"^(?:[│┃|]\s+(?:(?P<k9s>[\w.-]+)\s)?"  # k9s and other full-screen viewers
@@ -69,7 +71,7 @@ def logical_lines(name: str, text: str) -> Iterator[Line]:
         if heading and program_of_file(heading["file"]):
             hint = program_of_file(heading["file"])
             continue
-        for line in _opened(raw, f"{name}:{number}", hint):
+        for line in _opened(raw[:LONGEST], f"{name}:{number}", hint):
             if pending is not None and _continues(pending, line):
                 pending = pending._replace(text=_join(pending.text, line.text))
                 continue
