@@ -15,7 +15,7 @@ from eniagent.model.snapshot import Case, NodeSnapshot
 from tests.recorded import truths, unpack
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def recorded_case(name: str) -> Case:
     """The case of one recording, as `diagnose --from` makes it."""
     with tempfile.TemporaryDirectory() as directory:

@@ -15,7 +15,8 @@ from eniagent.model.record import Event
 
 LOOP_S = 5.0
 """The pool is looked at every 5 s: 2.5 s sleep, the look, 2.5 s sleep, reconcile."""
-AFTER_RECONCILE_S = 2.5
+HALF_LOOP_S = 2.5
+"""From the end of a reconcile, or of ipamd's start, to the next look."""
 BACKOFF_S = 120.0
 SHRINK_S = 30.0
 """Addresses are given back at most every 30 s."""
@@ -66,16 +67,20 @@ def _is_stats(event: Event) -> bool:
 def next_look(events: tuple[Event, ...], *, now: datetime, not_before: Optional[datetime] = None) -> datetime:
     """When the pool is looked at next: in step with the last look that the log shows, else within one turn of the loop."""
     earliest = max(now, not_before) if not_before else now
-    last, reconciled = newest(events, *_LOOKS, stats=True), newest(events, "reconciled")
-    first: Optional[datetime] = None
-    if last is not None and last.at is not None:
-        first = last.at + timedelta(seconds=LOOP_S)
-    if reconciled is not None and reconciled.at is not None and (last is None or last.at is None or reconciled.at >= last.at - timedelta(seconds=0.5)):
-        first = reconciled.at + timedelta(seconds=AFTER_RECONCILE_S)
+    first = _first_look(events)
     if first is None:
         return earliest + timedelta(seconds=LOOP_S if earliest == now else 0.0)
     turns = max(0, -(-(earliest - first).total_seconds() // LOOP_S))
     return first + timedelta(seconds=turns * LOOP_S)
+
+
+def _first_look(events: tuple[Event, ...]) -> Optional[datetime]:
+    """The look that follows what the log shows last of the loop."""
+    looked, halved = newest(events, *_LOOKS, stats=True), newest(events, "reconciled", "ipamd-serving")
+    at, half = (looked.at if looked else None), (halved.at if halved else None)
+    if half is not None and (at is None or half >= at - timedelta(seconds=0.5)):
+        return half + timedelta(seconds=HALF_LOOP_S)
+    return at + timedelta(seconds=LOOP_S) if at is not None else None
 
 
 def backoff_until(facts: Facts, events: tuple[Event, ...]) -> Optional[datetime]:

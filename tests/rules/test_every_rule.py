@@ -24,6 +24,8 @@ FIELD_ONLY = {
     "ipv6-misconfigured", "pod-network-setup-failed",
 }
 """Codes of which no recording exists: their firing cases are lines from the field, with their source in the corpus."""
+VERBATIM = (b'{"level":"error","ts":"2026-03-09T04:09:07.998Z","caller":"ipamd/ipamd.go:2767","msg":"IPv6 is supported only in Prefix Delegation mode"}\n',)
+"""Messages that no field case has, as ipamd prints them (amazon-vpc-cni-k8s v1.23.1, ipamd.go:2767)."""
 TWO_RELEASES = {
     "subnet-exhausted", "subnet-fragmented", "eni-limit-reached", "warm-pool-lag", "cooldown-starved", "eni-attach-failed", "iam-denied",
     "imds-unreachable", "aws-api-unreachable", "apiserver-unreachable", "ipamd-not-ready", "ipamd-crashing", "ipamd-unreachable",
@@ -32,14 +34,15 @@ TWO_RELEASES = {
 """Codes whose proof changed its shape between releases: recorded on at least two."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _facts(name: str) -> Facts:
     return Facts(recorded_case(name))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _field_facts() -> tuple[Facts, ...]:
-    return tuple(Facts(Case(now=read_pasted(as_files(case), now=NOW))) for case in cases())
+    texts = [as_files(case) for case in cases()] + [[("ipamd.log", text)] for text in VERBATIM]
+    return tuple(Facts(Case(now=read_pasted(t, now=NOW))) for t in texts)
 
 
 def _firing(rule: Rule) -> list[str]:

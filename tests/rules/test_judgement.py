@@ -15,7 +15,7 @@ from eniagent.model.ipam import Ipam
 from eniagent.model.reading import Unobserved, Why
 from eniagent.model.record import Event, Journal, Log, PodTrouble
 from eniagent.model.snapshot import Case, NodeSnapshot
-from eniagent.rules import rule
+from eniagent.rules import registry, rule
 from eniagent.rules.rule import Clear, Fires, Inconclusive
 from eniagent.sources.frames import parse_frame
 from eniagent.sources.log_fold import make_event
@@ -187,7 +187,7 @@ def test_a_rule_that_raises_is_the_agents_fault(monkeypatch: pytest.MonkeyPatch)
     def broken(facts: Facts) -> Any:
         raise ZeroDivisionError("a bug")
 
-    rules = tuple(r._replace(check=broken) if r.code == "iam-denied" else r for r in engine.registry())
+    rules = tuple(r._replace(check=broken) if r.code == "iam-denied" else r for r in registry())
     monkeypatch.setattr(engine, "registry", lambda: rules)
     diagnosis = engine.diagnose(Case(now=healthy_snapshot()))
     assert diagnosis.faults == ("iam-denied: ZeroDivisionError: a bug",)
