@@ -26,7 +26,7 @@ NODE: tuple[Signature, ...] = (
     Signature("conflist-broken", RUNTIMES, r"error parsing configuration list|10-aws\.conflist.*unexpected end of JSON input", _S, "cni-not-initialized"),
     Signature("network-not-ready", RUNTIMES, r"NetworkPluginNotReady|[Nn]etwork plugin is not ready|cni plugin not initialized|cni config uninitialized", _E, "cni-not-initialized"),
     Signature("no-networks", RUNTIMES, r"[Nn]o networks? (?:config )?found in /etc/cni/net\.d|Unable to update cni config|cni config load failed", _E, "cni-not-initialized"),
-    Signature("probe-failed", (K, "event"), r"(?P<probe>Readiness|Liveness) probe (?:failed|errored): .*(?::50051|ipamd\.sock|aws-node|failed to connect service|grpc_health)|(?P<probe2>Readiness|Liveness) probe .*aws-node", _E, "ipamd-not-ready"),
+    Signature("probe-failed", (K, "event"), r"(?P<probe>Readiness|Liveness) probe (?:failed|errored): .*(?::50051|ipamd\.sock|aws-node|failed to connect service|grpc_health)|(?P<probe2>Readiness|Liveness) probe .*aws-node|Probe failed\" probeType=\"(?P<probe3>Readiness|Liveness|Startup)\" pod=\"kube-system/aws-node-", _E, "ipamd-not-ready"),
     Signature("aws-node-backoff", (K, "event"), r"(?i:back-off) .*restarting failed container[= ]?\"?(?P<container>aws-node|aws-vpc-cni-init)|BackOff \S*aws-node-\w+ |container \"?aws-node\"? .*(?:CrashLoopBackOff|exit code 137)", _E, "ipamd-crashing"),
     Signature("aws-node-oom", (K, "kernel", "event"), r"(?:oom-kill|Out of memory|Killed process|OOMKilled).*(?:aws-k8s-agent|aws-node)", _C, "ipamd-crashing"),
     Signature("too-many-pods", (K, "event"), r"Too many pods|Insufficient pods|Node didn't have enough resource: pods|OutOfpods", _S, "max-pods-mismatch"),

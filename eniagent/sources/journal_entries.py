@@ -163,11 +163,17 @@ def _bounded(rest: bytes, tally: Tally) -> bytes:
 
 def lines_of(chunks: Iterable[bytes], tally: Tally) -> Iterator[bytes]:
     """Lines without their ends; one that is too long is dropped and counted."""
-    rest = b""
+    rest, dropping = b"", False
     for chunk in chunks:
         pieces = (rest + chunk).split(b"\n")
-        rest = _bounded(pieces.pop(), tally)
+        rest = pieces.pop()
+        if dropping and pieces:
+            del pieces[0]
+            dropping = False
         yield from pieces
+        if dropping or len(rest) > LIMIT_BYTES:
+            tally.garbled += not dropping
+            rest, dropping = b"", True
     if rest:
         yield rest
 

@@ -91,6 +91,8 @@ class Fold:
             return
         key = int(sandbox[:16], 16)
         if key in self._ids:
+            if source == WORKER:
+                self._learn_uid(message)
             return
         waiting = self._unnamed.get(key)
         if waiting is None and sandbox_errors.is_teardown(message):
@@ -163,6 +165,12 @@ class Fold:
             trouble.uid = pod.uid
             self._by_uid[pod.uid] = trouble
         return trouble
+
+    def _learn_uid(self, message: bytes) -> None:
+        """Of an attempt's lines only the last carries the pod's uid."""
+        pod = sandbox_errors.pod_of(message)
+        if pod is not None and pod.uid and pod.key in self.pods:
+            self._trouble(pod)
 
     def _forget_pods(self) -> None:
         """Drop an eighth of the pods: those that are over first, then those that failed longest ago. Totals stay exact."""

@@ -30,7 +30,8 @@ _POD_UID = re.compile(rb"UID(?:=\"?|:\")(" + _UID + rb")")
 
 _WRAPPERS = (b"etwork for sandbox ", b"set up pod ", b"setup pod ", b"network plugins ")
 _WRAPPED = re.compile(rb"(\\*)\"[^\"\\]+\\*\"(?: network)?: ")
-_BEGINS = re.compile(rb"rpc error: ?code|network is not ready|Failed to setup network for pod")
+_BEGINS = re.compile(rb"(?=rpc error: ?code|network is not ready|Failed to setup network for pod)")
+_ERROR = re.compile(rb" err(?:or)?=\"")
 _SECOND = (b", failed to clean up sandbox container ", b", failed to cleanup sandbox container ", b"; Skipping pod")
 _QUOTE = re.compile(rb"(\\*)\"")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3}|.)", re.DOTALL)
@@ -108,16 +109,16 @@ class Tail(NamedTuple):
 
 
 def tail(message: bytes) -> Tail:
-    """The inner error without the wrappings before and after it; of a line of unknown form, all after klog's header."""
+    """The inner error without the wrappings before and after it; of a line of unknown form, its error field or all of it."""
     found = _wrapped(message)
     if found is not None:
         begin, depth = found.end(), len(found[1])
     else:
-        begins = _BEGINS.search(message)
+        begins = _BEGINS.search(message) or _ERROR.search(message)
         if begins is None:
-            begin = message.find(b"] ", 0, 120) + 2
+            begin = message.find(b"] ", 0, 120) + 2 if b"] " in message[:120] else 0
             return Tail(message[begin : begin + 4 * TEXT_LIMIT], 0)
-        begin, depth = begins.start(), _depth(message, begins.start())
+        begin, depth = begins.end(), _depth(message, begins.end())
     end = _end_of_text(message, begin, depth)
     return Tail(message[begin : min(end, begin + 4 * TEXT_LIMIT)], (depth + 1).bit_length() - 1)
 

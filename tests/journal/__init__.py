@@ -1,0 +1,1 @@
+"""Tests of the journals: how lines are read, how attempts are counted, and how journalctl is used."""
