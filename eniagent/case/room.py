@@ -31,11 +31,10 @@ def attachable(pool: Pool, facts: Facts) -> Room:
     limit, limited_by = _limit(pool, facts)
     if limit is None:
         return Room(None)
-    excluded = sum(bool(e.excluded) for e in pool.enis)
     trunking = facts.limits is None or bool(facts.limits.trunking)
     awaited = pool.card == 0 and bool(facts.settings.pod_eni) and trunking and not any(e.is_trunk for e in pool.enis)
-    # ipamd subtracts excluded ENIs on both sides, so they come out as occupied slots.
-    return Room((limit - int(awaited) - excluded) - (len(pool.enis) - excluded), limited_by)
+    # ipamd subtracts excluded ENIs on both sides, so each still takes its slot.
+    return Room(limit - int(awaited) - len(pool.enis), limited_by)
 
 
 def _limit(pool: Pool, facts: Facts) -> tuple[Optional[int], str]:
