@@ -68,6 +68,11 @@ class PoolUse(msgspec.Struct, frozen=True):
         return sum(c.assignable for c in self.cards)
 
     @property
+    def default(self) -> CardUse:
+        """Card 0, the one whose limits and warm targets apply to ordinary pods."""
+        return next((c for c in self.cards if c.card == 0), CardUse(card=0, enis=(), usable=0, assigned=0, cooling=0))
+
+    @property
     def enis(self) -> int:
         """ENIs that ipamd holds."""
         return sum(len(c.enis) for c in self.cards)

@@ -10,7 +10,7 @@ from typing import Optional
 
 import msgspec
 
-from eniagent.knowledge.ec2_errors import CAUSE_OF_CODE
+from eniagent.knowledge.ec2_errors import cause_of_code
 from eniagent.model.reading import Observed
 from eniagent.model.record import Event
 from eniagent.model.snapshot import Case
@@ -61,7 +61,7 @@ def cause_of(event: Event) -> str:
         return "iam-denied"
     code = event.fields.get("code", "")
     if code:
-        return CAUSE_OF_CODE.get(code, "")
+        return cause_of_code(code, event.fields.get("operation", ""), event.text)
     if event.fields.get("network") and not speaks_of_imds(event.text) and event.signature in ("ec2-refused", "init-failed"):
         return "aws-api-unreachable"
     return ""

@@ -37,6 +37,25 @@ CAUSE_OF_CODE: dict[str, str] = {
     "InvalidNetworkInterfaceID.NotFound": "imds-out-of-sync",
 }
 
+_ZONE = re.compile(r"availability zone|same zone|different (?:zone|VPC)|different networks", re.IGNORECASE)
+_SERVICE_FAULTS = frozenset(("InternalError", "InternalFailure", "Unavailable", "ServiceUnavailable"))
+
+
+def cause_of_code(code: str, call: str, text: str) -> str:
+    """The root cause of a refused call, "" where the code stands for none.
+
+    A code that the table lacks still says that the ENI did not come when it answers a create or attach.
+    """
+    if code in _SERVICE_FAULTS:
+        return "aws-api-unreachable"
+    if code in ("InvalidParameterCombination", "InvalidParameterValue", "InvalidSubnet.Conflict") and _ZONE.search(text):
+        return "eniconfig-invalid"
+    known = CAUSE_OF_CODE.get(code, "")
+    if not known and call in ("AttachNetworkInterface", "CreateNetworkInterface"):
+        return "eni-attach-failed"
+    return known
+
+
 _CODE = re.compile(
     r"api error (?P<v2>[A-Za-z][\w.]*):"
     r"|ErrorCode ?:(?P<awserr>[A-Za-z][\w.]*)"

@@ -23,7 +23,7 @@ def check(facts: Facts) -> Outcome:
         return Clear("an IPv6 prefix does not run out", (fact("mode", "IPv6", facts.settings.origin.get("ipv6", "")),))
     if facts.address_limit is None:
         return Inconclusive(("metadata",) if facts.metadata is None else ("environment",))
-    limit, pool = facts.address_limit, facts.pool
+    limit, pool = facts.address_limit, facts.pool.default
     source = fact("addresses this type can hold", limit, "instance limits", ref=facts.identity.instance_type)
     if pool.usable < limit:
         return Clear(f"{pool.usable} of {limit} addresses are attached: there is room for more", (source,))
@@ -32,7 +32,7 @@ def check(facts: Facts) -> Outcome:
     waits = facts.hits.of("no-address", "plugin-no-address", waiting=True)
     if not waits:
         return Clear("the node is full, and no pod waits for an address", (*pool_numbers(facts), source))
-    proof = [fact("addresses assigned", pool.in_use, "ipamd /v1/enis", expected=f"below {limit}", ref="/ENIs"), source]
+    proof = [fact("addresses assigned", pool.assigned, "ipamd /v1/enis", expected=f"below {limit}", ref="/ENIs"), source]
     proof += [line("ipamd skips ENI allocation", e) for e in facts.events("eni-limit-hit")[-1:]]
     if facts.metadata and facts.eni_limit is not None:
         proof.append(fact("ENIs attached", len(facts.metadata.enis), "IMDS", expected=f"at most {facts.eni_limit}", ref="network/interfaces/macs/"))

@@ -37,7 +37,9 @@ def check(facts: Facts) -> Outcome:
     last = facts.life.starts[-1].at if facts.life.starts else None
     if facts.life.served_since_start and last and facts.at - last > timedelta(seconds=SETTLED_S):
         over = last
-    return Fires(proof=tuple(proof), context=() if over else waiting(facts), since=first.at, until=over, subject="ipamd")
+    # A loop of failed initializations is explained by their words, not the other way round.
+    explains = tuple(c for c in RULE.explains if c != "ipamd-not-ready") if facts.life.failures and not panics else None
+    return Fires(proof=tuple(proof), context=() if over else waiting(facts), since=first.at, until=over, subject="ipamd", explains=explains)
 
 
 def remedy(facts: Facts) -> Remedy:

@@ -21,10 +21,10 @@ def check(facts: Facts) -> Outcome:
         return Clear("the type has no prefix mode", (fact("hypervisor", "not nitro", "instance limits", ref=limits.type),))
     if facts.pool is None or not facts.address_limit:
         return Inconclusive(("ipam",))
-    if facts.pool.in_use < DENSE * facts.address_limit:
-        return Clear("the node is far from its limit", (fact("addresses assigned", facts.pool.in_use, "ipamd /v1/enis", expected=f"at least {DENSE:.0%} of {facts.address_limit}"),))
+    if facts.pool.default.assigned < DENSE * facts.address_limit:
+        return Clear("the node is far from its limit", (fact("addresses assigned", facts.pool.default.assigned, "ipamd /v1/enis", expected=f"at least {DENSE:.0%} of {facts.address_limit}"),))
     proof = (
-        fact("addresses assigned", facts.pool.in_use, "ipamd /v1/enis", expected=f"below {DENSE:.0%} of {facts.address_limit}", ref="/ENIs"),
+        fact("addresses assigned", facts.pool.default.assigned, "ipamd /v1/enis", expected=f"below {DENSE:.0%} of {facts.address_limit}", ref="/ENIs"),
         fact("type supports prefixes", True, "instance limits", ref=limits.type),
     )
     return Fires(proof=proof, subject=limits.type)

@@ -23,7 +23,7 @@ def check(facts: Facts) -> Outcome:
     if facts.address_limit is None:
         return Inconclusive(("metadata",) if facts.limits is None else ("environment",))
     most = facts.address_limit if facts.max_pods is None else min(facts.address_limit, max(facts.max_pods - HOST_NETWORK_PODS, 1))
-    used = facts.pool.in_use
+    used = facts.pool.default.assigned
     proof = (fact("addresses assigned", used, "ipamd /v1/enis", expected=f"at most {HIGH:.0%} of {most}", ref="/ENIs"), fact("addresses this node can use", most, "instance limits", ref=facts.identity.instance_type))
     if most and used > HIGH * most:
         return Fires(proof=proof, subject=f"{used}/{most}")
