@@ -18,6 +18,8 @@ from typing import Any, Optional
 from eniagent.demo.journalctl_stand_in import to_export
 from eniagent.demo.recording import Look
 
+__all__ = ["REAL_FILES", "STANDING_IN", "entries", "lay_out", "lay_out_stand_in", "remote", "to_export"]
+
 PROGRAMS = ("kubelet", "containerd")
 REMOTE = ("/usr/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journal-remote")
 STAND_IN = "journalctl_stand_in.py"
