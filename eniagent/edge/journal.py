@@ -163,15 +163,23 @@ class _Look:
     def pieces(self) -> Iterator[bytes]:
         """The stream: oldest entry of all, the window's entries, newest entry of the program."""
         pipes, self._begun = self._begun or self._start(None), []
+        cut: Optional[CaptureCut] = None
         try:
             yield _mark_text(self._oldest)
             for pipe in pipes:
                 stream = pipe.pieces()
-                yield from stream if self._tool.greps else keep(stream, self._probe.grep)
+                try:
+                    yield from stream if self._tool.greps else keep(stream, self._probe.grep)
+                except CaptureCut as broken:
+                    # The later half is worth more than the earlier one: what it has read ahead is still told.
+                    cut = cut or broken
+                    yield b"\n\n"
             yield _mark_text(self._newest)
         finally:
             for pipe in pipes:
                 pipe.close()
+        if cut is not None:
+            raise cut
         said = "; ".join(dict.fromkeys(filter(None, (self.warnings, *(pipe.told() for pipe in pipes)))))
         # journalctl ends with 1 when no entry matched the pattern: no failure where it says nothing.
         cut = complaint(said, exit_code=max(pipe.exit for pipe in pipes) if said else 0)

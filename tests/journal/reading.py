@@ -6,12 +6,13 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Optional
+from typing import Optional, Protocol
 
 from bench import journal_files, journal_lines
 from bench.journal_files import Entry
 from bench.journal_lines import Attempt, Line
-from eniagent.model.capture import Capture, Circumstances
+from eniagent.model.capture import Capture, Circumstances, Seen
+from eniagent.model.probe import Probe
 from eniagent.model.reading import Observed, Reading
 from eniagent.model.record import Journal
 from eniagent.sources import Span, containerd, kubelet
@@ -19,7 +20,21 @@ from eniagent.sources import Span, containerd, kubelet
 START_US = journal_files.START_US
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 NOW = EPOCH + timedelta(microseconds=START_US + 3_600_000_000)
-MODULES = {"kubelet": kubelet, "containerd": containerd}
+
+
+class Module(Protocol):
+    """A source of one journal."""
+
+    FILE: str
+
+    def plan(self, seen: Seen) -> Sequence[Probe]:
+        """The looks to take."""
+
+    def read(self, seen: Seen, span: Span) -> Reading[Journal]:
+        """The reading."""
+
+
+MODULES: dict[str, Module] = {"kubelet": kubelet, "containerd": containerd}
 
 
 def at(offset_s: float) -> datetime:

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from bench import journal_lines
+from bench.journal_files import Entry
 from bench.journal_lines import ADDRESS, GENERATIONS, RANGE, REFUSED, WITHOUT_SANDBOX
 from eniagent.knowledge.signatures import classify_failure
 from eniagent.sources.kubelet import GREP
@@ -134,7 +135,7 @@ def test_json_logging_is_read_like_klog() -> None:
         b'{"ts":1690000000000.1,"caller":"kuberuntime/kuberuntime_manager.go:1172","msg":"CreatePodSandbox for pod failed","pod":{"name":"j1","namespace":"default"},'
         b'"err":"rpc error: code = Unknown desc = failed to setup network for sandbox \\"' + b"35" * 32 + b'\\": add cmd: failed to assign an IP address to container"}'
     )
-    found = reading.journal(reading.as_json([reading.Entry(reading.START_US, "kubelet.service", "kubelet", 1, message)]))
+    found = reading.journal(reading.as_json([Entry(reading.START_US, "kubelet.service", "kubelet", 1, message)]))
     assert [(t.pod, t.newest.text) for t in found.pods] == [("default/j1", ADDRESS)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional
 
 import pytest
@@ -22,13 +23,13 @@ def _started(one: Attempt) -> Line:
     )
 
 
-ENDS = {
+ENDS: dict[str, Callable[[Attempt], Line]] = {
     "started": _started,
     "structured PLEG": lambda a: _kubelet(f'"SyncLoop (PLEG): event for pod" pod="{a.namespace}/{a.name}" event={{"ID":"{a.uid}","Type":"ContainerStarted","Data":"{"ab" * 32}"}}'),
     "PLEG of 1.21": lambda a: _kubelet(f'"SyncLoop (PLEG): event for pod" pod="{a.namespace}/{a.name}" event=&{{ID:{a.uid} Type:ContainerStarted Data:{"ab" * 32}}}'),
     "text PLEG": lambda a: _kubelet(f'SyncLoop (PLEG): "{a.name}_{a.namespace}({a.uid})", event: &pleg.PodLifecycleEvent{{ID:"{a.uid}", Type:"ContainerStarted", Data:"{"ab" * 32}"}}'),
 }
-GOES = {
+GOES: dict[str, Callable[[Attempt], Line]] = {
     "DELETE": lambda a: _kubelet(f'"SyncLoop DELETE" source="api" pods=["kube-system/x-1","{a.namespace}/{a.name}"]'),
     "REMOVE": lambda a: _kubelet(f'"SyncLoop REMOVE" source="api" pods=[{a.namespace}/{a.name}]'),
     "text DELETE": lambda a: _kubelet(f'SyncLoop (DELETE, "api"): "{a.name}_{a.namespace}({a.uid})"'),
@@ -60,10 +61,9 @@ def test_a_pod_that_went_away_is_gone(end: str) -> None:
 
 
 @pytest.mark.parametrize("end", [*ENDS.values(), *GOES.values()], ids=[*ENDS, *GOES])
-def test_a_pod_that_fails_again_is_neither(end: object) -> None:
+def test_a_pod_that_fails_again_is_neither(end: Callable[[Attempt], Line]) -> None:
     """A failure after the end opens the trouble again."""
     first, second = reading.attempts(2, pods=1)
-    assert callable(end)
     trouble = _trouble((0, structured_plugin(first)), (20, [end(first)]), (40, structured_plugin(second)))
     assert (trouble.failures, trouble.recovered_at, trouble.gone_at) == (2, None, None)
 
