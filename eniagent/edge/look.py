@@ -1,6 +1,7 @@
 """One look at a live node: asks every source what to look at, takes the looks at once, and ends at the deadline.
 
-Refuses to wait for anyone beyond the deadline: threads are never joined, and what has not come by then is told as missing.
+Refuses to wait for anyone beyond the deadline: threads are never joined, and what has not come by then is told as not collected:
+our own deadline says nothing of the node.
 """
 
 from __future__ import annotations
@@ -57,14 +58,14 @@ def observe(settings: Settings, span: Span, deadline: Deadline, *, fields: Seque
     for field in run.unfinished:
         reading = readings[field]
         if isinstance(reading, Unobserved) and reading.why is Why.NOT_COLLECTED:
-            readings[field] = Unobserved(why=Why.TIMED_OUT, source=reading.source, at=span.until, detail=DEADLINE)
+            readings[field] = Unobserved(why=Why.NOT_COLLECTED, source=reading.source, at=span.until, detail=DEADLINE)
     lacking = tuple(field for field in fields if _is_cut(readings[field], cut=cut))
     return Live(run.seen, NodeSnapshot(taken_at=span.until, since=span.since, told={}, timeless=False, **readings), lacking)
 
 
 def _is_cut(reading: Reading[Any], *, cut: bool) -> bool:
     if isinstance(reading, Unobserved):
-        return reading.why is Why.TIMED_OUT and (cut or reading.detail == DEADLINE)
+        return reading.detail == DEADLINE or (cut and reading.why is Why.TIMED_OUT)
     return DEADLINE in getattr(reading.value, "cut", "")
 
 
@@ -152,7 +153,7 @@ class _Streams:
             found[item[0]] = item[1]
         for field in fields:
             if field not in found:
-                found[field] = Unobserved(why=Why.TIMED_OUT, source=field, at=self._span.until, detail=DEADLINE)
+                found[field] = Unobserved(why=Why.NOT_COLLECTED, source=field, at=self._span.until, detail=DEADLINE)
         return found
 
     def _next(self, deadline: Deadline) -> Optional[tuple[str, Reading[Any]]]:

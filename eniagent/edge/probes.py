@@ -54,7 +54,7 @@ def file_of(probe: Probe) -> str:
 def missed(probe: Probe) -> Capture:
     """What stands for a probe that had not come back at the deadline."""
     told = f"{type(probe).__name__} {file_of(probe)}"
-    return Capture(Circumstances(probe=told, file=file_of(probe), at=clock.now(), failure=Why.TIMED_OUT, detail=DEADLINE))
+    return Capture(Circumstances(probe=told, file=file_of(probe), at=clock.now(), failure=Why.NOT_COLLECTED, detail=DEADLINE))
 
 
 class Taker:

@@ -102,7 +102,7 @@ def test_the_deadline_brings_a_partial_result(hanging: tuple[list[str], dict[str
     verdict = out.decode("ascii").partition("\n-- details --\n")[0]
     assert verdict.startswith("ENIAGENT verdict=")
     assert "verdict=healthy" not in verdict
-    assert "ipamd introspection (timed out" in verdict
+    assert "ipamd introspection (not collected: deadline" in verdict
     assert gone(environment)
 
 
