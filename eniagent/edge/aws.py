@@ -140,7 +140,7 @@ def why_not(error: Exception, *, right: str) -> tuple[Why, str]:
         return Why.FORBIDDEN, f"no credentials: {right} needs the instance's role, or those of the SDK's variables"
     if isinstance(error, (sdk.ConnectTimeoutError, sdk.ReadTimeoutError)):
         return Why.TIMED_OUT, f"{right}: {_short(error)}"
-    if isinstance(error, sdk.HTTPClientError):
+    if isinstance(error, (sdk.ConnectionError, sdk.HTTPClientError)):
         return Why.REFUSED, f"{right}: {_short(error)}"
     if isinstance(error, sdk.BotoCoreError):
         return Why.MALFORMED, f"{right}: {type(error).__name__}: {_short(error)}"

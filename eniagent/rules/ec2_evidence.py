@@ -54,10 +54,13 @@ def with_room(outcome: Outcome, facts: Facts) -> Outcome:
         fact(f"AvailableIpAddressCount of {s.id}", s.free, EC2, expected=f"at least {found.wanted}" if s.free < found.wanted else None, ref=str(s.id), at=_at(facts))
         for s in found.subnets[:8]
     )
+    empty = all(s.free == 0 for s in found.subnets) and _short(facts)
     if isinstance(outcome, Fires):
-        firm = found.none and outcome.until is None
-        return outcome._replace(proof=(*outcome.proof, *told)) if firm else outcome._replace(context=(*outcome.context, *told))
-    if found.none and all(s.free == 0 for s in found.subnets) and _short(facts):
+        if not found.none or outcome.until is not None:
+            return outcome._replace(context=(*outcome.context, *told))
+        # What EC2's count proves by itself is no longer inferred.
+        return outcome._replace(proof=(*outcome.proof, *told), inferred=outcome.inferred and not empty)
+    if empty:
         return Fires(proof=told, context=(*pool_numbers(facts), *waiting(facts)), subject=str(found.subnets[0].id))
     if isinstance(outcome, Clear):
         return outcome._replace(evidence=(*outcome.evidence, *told))

@@ -138,7 +138,7 @@ def _subnet(item: dict[str, Any], here: set[SubnetId]) -> Ec2Subnet:
     )
 
 
-class _AttachmentWire(msgspec.Struct):
+class _AttachmentWire(msgspec.Struct, frozen=True):
     DeviceIndex: Count = 0
     NetworkCardIndex: Count = 0
     Status: str = ""
