@@ -5,6 +5,10 @@ Refuses a list of everything: three looks, each for a handful of codes.
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 from eniagent.case.facts import Facts
 from eniagent.case.silence import unanswered
 from eniagent.model.finding import NextLook
@@ -12,7 +16,21 @@ from eniagent.rules.situations import POOL, REFUSALS, looks_for
 
 
 def next_looks(facts: Facts) -> tuple[NextLook, ...]:
-    """At most three looks for this case; none where it shows no trouble."""
+    """At most three looks for this case, with the node's own ids; none where it shows no trouble."""
+    node = facts.node
+    names = {"INSTANCE": node.instance_id, "NODE": node.name, "REGION": node.region}
+    return tuple(msgspec.structs.replace(look, command=_filled(look.command, names)) for look in _looks(facts))
+
+
+def _filled(command: str, names: dict[str, str]) -> str:
+    """The command with what is known in place of its placeholders."""
+    for word, value in names.items():
+        if value:
+            command = re.sub(rf"\b{word}\b", value, command)
+    return command
+
+
+def _looks(facts: Facts) -> tuple[NextLook, ...]:
     silent = unanswered(facts)
     region = f" --region {facts.node.region}" if facts.node.region else ""
     if silent is not None:

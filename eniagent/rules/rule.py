@@ -114,4 +114,8 @@ def pool_numbers(facts: Facts) -> tuple[Evidence, ...]:
     if facts.pool is None:
         return ()
     p = facts.pool
-    return (fact("addresses assigned / usable / cooling / assignable", f"{p.in_use} / {p.usable} / {p.cooling} / {p.assignable}", "ipamd /v1/enis", ref="/ENIs"),)
+    numbers = fact("addresses assigned / usable / cooling / assignable", f"{p.in_use} / {p.usable} / {p.cooling} / {p.assignable}", "ipamd /v1/enis", ref="/ENIs")
+    drifts = tuple(
+        fact(f"ipamd's own counter on card {c.card} is off by", c.drift, "ipamd /v1/enis", expected=0, ref=f"/{c.card}/TotalIPs") for c in p.cards if c.drift
+    )
+    return (numbers, *drifts)
