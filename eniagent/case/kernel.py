@@ -49,7 +49,7 @@ def table_of(eni: PoolEni, card: int) -> Optional[str]:
     return str(eni.device_number + 1) if card == 0 else None
 
 
-def _settled(address: Address, now: NodeSnapshot) -> bool:
+def settled(address: Address, now: NodeSnapshot) -> bool:
     return address.assigned_at is None or now.taken_at - address.assigned_at > timedelta(seconds=SETTLE_S)
 
 
@@ -66,7 +66,7 @@ def address_gaps(ipam: Ipam, links: tuple[Link, ...], routing: Routing, settings
     for pool in (p for p in ipam.pools if p.card == 0):  # Links of further cards are named after "<pod>.<index>".
         for eni in pool.enis:
             table = table_of(eni, pool.card)
-            for address in (a for c in eni.cidrs for a in c.addresses if a.assigned and _settled(a, now)):
+            for address in (a for c in eni.cidrs for a in c.addresses if a.assigned and settled(a, now)):
                 gaps += _gaps_of(address, eni, table, names, to_rules, from_rules, routes, settings)
     return tuple(sorted(gaps, key=lambda g: (g.kind, g.subject)))
 
