@@ -31,7 +31,7 @@ lint: $(VENV)/.installed-dev
 	"$(VENV)/bin/mypy"
 
 bench: $(VENV)/.installed-dev
-	"$(VENV)/bin/python" -m pytest -m bench -s $(PYTEST_ARGS)
+	@failed=; for bench in bench/*_bench.py; do echo "== $$bench"; "$(VENV)/bin/python" "$$bench" || failed=1; done; [ -z "$$failed" ]
 
 clean:
 	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

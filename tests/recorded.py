@@ -32,8 +32,11 @@ def packed(name: str) -> pathlib.Path:
 def unpack(name: str, target: pathlib.Path) -> pathlib.Path:
     """The recording's series of captures directories, as files below `target`."""
     with tarfile.open(packed(name), "r:xz") as archive:
-        for member in archive.getmembers():
-            if not member.isfile() or member.name.startswith(("/", "..")):
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is None or member.name.startswith(("/", "..")):
                 raise ValueError(f"{name}: unexpected member {member.name}")
-        archive.extractall(target)  # noqa: S202 - members are checked above, and the archive is our own
+            path = target / member.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.read())
     return target
