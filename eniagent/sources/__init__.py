@@ -61,7 +61,7 @@ MODULES: dict[str, str] = {
 
 def source(field: str) -> Source:
     """The module that fills a field of NodeSnapshot."""
-    return importlib.import_module(f"eniagent.sources.{MODULES[field]}")  # type: ignore[return-value]
+    return importlib.import_module(f"eniagent.sources.{MODULES[field]}")
 
 
 def read_field(field: str, seen: Seen, span: Span) -> Reading[Any]:
@@ -74,5 +74,5 @@ def read_field(field: str, seen: Seen, span: Span) -> Reading[Any]:
 
 def snapshot(seen: Seen, span: Span, *, told: Optional[dict[str, str]] = None) -> NodeSnapshot:
     """All readings of one set of captures."""
-    readings = {field: read_field(field, seen, span) for field in (*READINGS, *ON_REQUEST)}
+    readings: dict[str, Any] = {field: read_field(field, seen, span) for field in (*READINGS, *ON_REQUEST)}
     return NodeSnapshot(taken_at=span.until, since=span.since, told=told or {}, **readings)

@@ -34,14 +34,14 @@ def _options() -> Any:
     return options
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _prefilter(program: str) -> Any:
     import re2
 
     return re2.compile(signatures.prefilter(program).encode(), _options())
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _which(program: str) -> Any:
     """All signatures of a program as one automaton: a line in, the indices of those that match out."""
     import re2

@@ -15,7 +15,7 @@ class Row(NamedTuple):
     type: str
     reason: str
     message: str
-    count: int = 1
+    count: int = 1  # type: ignore[assignment] # A row is never searched with tuple.count.
     age_s: Optional[float] = None
     source: str = ""
     subject: str = ""

@@ -45,7 +45,7 @@ class Failure(NamedTuple):
     sandbox: str
     signature: str
     at: Optional[datetime]
-    count: int
+    count: int  # type: ignore[assignment] # A failure is never searched with tuple.count.
     event: Event
     age_s: Optional[float] = None
 

@@ -86,6 +86,6 @@ def _bounded(events: list[Event]) -> tuple[Event, ...]:
     for index, event in enumerate(events):
         by_signature.setdefault(event.signature, []).append(index)
     kept = sorted(i for places in by_signature.values() for i in {*places[:FIRST_KEPT], *places[-NEWEST_KEPT:]})
-    newest = max((events[i].at for i in kept if events[i].at), default=None)
+    newest = max((at for i in kept if (at := events[i].at) is not None), default=None)
     order = sorted(kept, key=lambda i: (events[i].at is None, events[i].at or newest, i))
     return tuple(events[i] for i in order)

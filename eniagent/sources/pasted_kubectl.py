@@ -109,7 +109,7 @@ def event_rows(value: Any) -> list[Row]:
         about = told if isinstance(told, dict) else {}
         at = str(item.get("lastTimestamp") or item.get("eventTime") or item.get("firstTimestamp") or "")
         subject = f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}"
-        count = item.get("count") if isinstance(item.get("count"), int) else 1
+        count = item["count"] if isinstance(item.get("count"), int) else 1
         rows.append(Row(str(item.get("type", "")), str(item.get("reason", "")), item["message"], count, None, at, subject, str(about.get("namespace", ""))))
     return rows
 
