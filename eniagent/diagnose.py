@@ -11,6 +11,7 @@ from typing import Optional
 from eniagent import __version__
 from eniagent.case import impact as impact_of
 from eniagent.case.facts import Facts
+from eniagent.case.ledger import ledger
 from eniagent.case.outlook import outlook
 from eniagent.knowledge.max_pods import HOST_NETWORK_PODS
 from eniagent.model.finding import (
@@ -55,8 +56,8 @@ _SPECIFIC = {
 }
 
 
-def diagnose(case: Case) -> Diagnosis:
-    """The diagnosis of a case. A function of the case alone."""
+def diagnose(case: Case, *, with_ledger: bool = False) -> Diagnosis:
+    """The diagnosis of a case. A function of the case alone; the ledger's rows are made only where asked for."""
     facts = Facts(case)
     outcomes, faults = _run(facts)
     findings = {r.code: _finding(r, o, facts) for r, o in outcomes if isinstance(o, Fires)}
@@ -84,6 +85,7 @@ def diagnose(case: Case) -> Diagnosis:
         impact=impact_of.impact(facts.hits),
         numbers=_numbers(facts),
         outlook=outlook(facts),
+        ledger=ledger(case) if with_ledger else None,
         next_looks=looks,
         faults=faults,
     )

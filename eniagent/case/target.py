@@ -125,7 +125,7 @@ def _want_by_eni(have: Count, targets: Targets) -> Want:
     goal = per_eni * target
     low = have.available < goal or (target == 0 and have.available == 0)
     short = max(goal - have.available, 1) if low else goal - have.available
-    return Want(short, low, 0, enis_too=have.available >= goal + per_eni, told_by=f"WARM_ENI_TARGET {target} x {per_eni} addresses")
+    return Want(short, low, 0, enis_too=have.available >= goal + per_eni, told_by=f"WARM_ENI_TARGET {target} x {per_eni}")
 
 
 def _prefixes(addresses: int) -> int:

@@ -38,24 +38,37 @@ def case_of(path: str, settings: Settings) -> Looked:
     return Looked(case=Case(now=now, before=tuple(before)), seen=series[-1].seen, cut_off=False)
 
 
-def case_here(settings: Settings, *, log: Log, aws: bool = False, fields: Optional[Sequence[str]] = None) -> Looked:
-    """The case of this node now; with `aws` EC2's view too. `fields`: the readings wanted, None for all."""
-    from eniagent.edge import clock, look, restraint
+def limit_s(settings: Settings, *, confirm: bool) -> float:
+    """The deadline of the whole run: a second look lifts it."""
+    from eniagent.edge import second_look
+
+    return max(settings.deadline_s, second_look.DEADLINE_S) if confirm else settings.deadline_s
+
+
+def case_here(settings: Settings, *, log: Log, aws: bool = False, confirm: bool = False, fields: Optional[Sequence[str]] = None) -> Looked:
+    """The case of this node now; with `aws` EC2's view too, with `confirm` a second look a minute later. `fields`: the readings wanted, None for all."""
+    from eniagent.edge import clock, look, restraint, second_look
     from eniagent.model.snapshot import ON_REQUEST, READINGS, Case
     from eniagent.sources import Span
 
     for failed in restraint.lower_self():
         log.event("restraint_failed", step=failed)
-    until = clock.now()
+    begun_s, until = clock.ticks_s(), clock.now()
+    whole_s = limit_s(settings, confirm=confirm)
     # What is kept back is for the rules and the rendering.
-    deadline = clock.Deadline(settings.deadline_s).before_end(min(1.0, settings.deadline_s * 0.1))
+    deadline = clock.Deadline(whole_s).before_end(min(1.0, whole_s * 0.1))
     span = Span(until=until, since=until - timedelta(seconds=settings.since_s))
     wanted = (*(READINGS if fields is None else fields), *(ON_REQUEST if aws else ()))
-    live = look.observe(settings, span, deadline, fields=wanted)
-    if live.missed:
-        log.event("deadline_reached", missed=list(live.missed), deadline_s=settings.deadline_s)
-    case = Case(now=live.snapshot)
-    return Looked(case=_asked(case) if aws else case, seen=live.seen, cut_off=bool(live.missed))
+    live = look.observe(settings, span, deadline.within(settings.deadline_s), fields=wanted)
+    case, missed = Case(now=live.snapshot), live.missed
+    if confirm:
+        found = second_look.confirm(live, settings, deadline, begun_s=begun_s, fields=wanted)
+        case, live, missed = found.case, found.live, found.missed
+        if found.why:
+            log.event("second_look_omitted", why=found.why)
+    if missed:
+        log.event("deadline_reached", missed=list(missed), deadline_s=whole_s)
+    return Looked(case=_asked(case) if aws else case, seen=live.seen, cut_off=bool(missed))
 
 
 def _asked(case: Case) -> Case:

@@ -46,6 +46,14 @@ class Answer(msgspec.Struct, frozen=True):
     cut_off: bool
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What was asked for beyond one look and its verdict. Captures confirm by being a series."""
+
+    ledger: bool = False
+    confirm: bool = False
+    aws: bool = False
+
+
 def diagnose(
     ctx: typer.Context,
     since: Annotated[Optional[str], typer.Option(metavar="DURATION", help="How far back to read, as 30s, 15m, 1h, 2d [1h]")] = None,
@@ -55,6 +63,8 @@ def diagnose(
     fail_on: Annotated[Optional[FailOn], typer.Option("--fail-on", help="Exit 3 on critical; with warning also 4 on warning")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 5 when inconclusive, 8 when not applicable")] = False,
     deadline: Annotated[Optional[str], typer.Option(metavar="SECONDS", help="Answer by then with what was seen [20]")] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Tell of each ENI and address what every view says")] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Look again after 60 s, for views that agree only in time; the deadline becomes 90 s")] = False,
     aws: Annotated[bool, typer.Option("--aws", help="Ask EC2 and CloudTrail as well (extra `aws`, read-only rights)")] = False,
 ) -> int:
     """Say what is wrong, since when, who is affected, which fact proves it, what was ruled out, and what to do next."""
@@ -65,7 +75,7 @@ def diagnose(
     if aws:
         _check_aws(from_)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    answer = _answer(settings, path=from_, log=log, aws=aws)
+    answer = _answer(settings, path=from_, log=log, wanted=Wanted(ledger=ledger, confirm=confirm, aws=aws))
     tell(answer.diagnosis, format_=format_, output=output)
     return exit_code(answer, fail_on=fail_on, strict=strict)
 
@@ -94,7 +104,7 @@ def _check_aws(path: Optional[str]) -> None:
     aws.require()
 
 
-def _answer(settings: "Settings", *, path: Optional[str], log: Log, aws: bool) -> Answer:
+def _answer(settings: "Settings", *, path: Optional[str], log: Log, wanted: Wanted) -> Answer:
     from eniagent.cli import cases
     from eniagent.diagnose import diagnose as judge
     from eniagent.edge import clock
@@ -102,11 +112,11 @@ def _answer(settings: "Settings", *, path: Optional[str], log: Log, aws: bool) -
     started_s = clock.ticks_s()
     # The looks end by themselves at the deadline; this is for a reader or a rule that is still at work long after it.
     try:
-        with HardLimit(settings.deadline_s * 1.25 + 1.0):
-            looked = cases.case_of(path, settings) if path is not None else cases.case_here(settings, log=log, aws=aws)
-            answer = Answer(diagnosis=judge(looked.case), cut_off=looked.cut_off)
+        with HardLimit(cases.limit_s(settings, confirm=wanted.confirm and path is None) * 1.25 + 1.0):
+            looked = cases.case_of(path, settings) if path is not None else cases.case_here(settings, log=log, aws=wanted.aws, confirm=wanted.confirm)
+            answer = Answer(diagnosis=judge(looked.case, with_ledger=wanted.ledger), cut_off=looked.cut_off)
     except OutOfTime:
-        answer = Answer(diagnosis=judge(_unseen(settings)), cut_off=True)
+        answer = Answer(diagnosis=judge(_unseen(settings), with_ledger=wanted.ledger), cut_off=True)
     log.event(
         "diagnosis_made",
         verdict=answer.diagnosis.verdict.value,

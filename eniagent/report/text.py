@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from eniagent.case.ledger import AGREED, disagreements
 from eniagent.model.finding import Diagnosis, Finding, Verdict
 from eniagent.report import phrases, verdict
 from eniagent.report.plain import plain
@@ -68,6 +69,7 @@ def _details(diagnosis: Diagnosis) -> Iterator[str]:
             yield f"  {plain(seen.source)}: {plain(seen.why)}{': ' + plain(seen.detail) if seen.detail else ''}"
     yield from (f"agent fault: {plain(text)}" for text in diagnosis.faults)
     yield from _affected(diagnosis)
+    yield from _ledger(diagnosis)
 
 
 def _circumstances(diagnosis: Diagnosis) -> Iterator[str]:
@@ -104,3 +106,18 @@ def _affected(diagnosis: Diagnosis) -> Iterator[str]:
         recovered = "not yet" if hit.recovered_at is None else phrases.moment(hit.recovered_at)
         times = f"{phrases.moment(hit.first_at)}  {phrases.moment(hit.last_at)}"
         yield f"  {plain(hit.pod, limit=320)}  {hit.failures}  {times}  {recovered}"
+
+
+def _ledger(diagnosis: Diagnosis) -> Iterator[str]:
+    """One line for each row, those that disagree first."""
+    if diagnosis.ledger is None:
+        return
+    rows = sorted(diagnosis.ledger, key=lambda row: row.state == AGREED)
+    counts = ", ".join(f"{number} {kind}" for kind, number in disagreements(rows).items() if number)
+    yield f"ledger: {len(rows)} rows; {counts or 'all views agree where they were seen'}"
+    for row in rows:
+        state = f"{row.state}{', confirmed' if row.confirmed else ''}"
+        where = f" on {plain(row.eni, limit=40)}" if row.eni and row.eni != row.subject else ""
+        pod = f" of {plain(row.pod, limit=320)}" if row.pod else ""
+        views = "; ".join(f"{view}: {plain(text, limit=120)}" for view, text in row.views.items())
+        yield f"  {state}: {row.kind} {plain(row.subject, limit=60)}{where}{pod}, card {row.card} | {views}"

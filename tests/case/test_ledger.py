@@ -288,7 +288,7 @@ def test_ec2_has_a_column_only_when_asked() -> None:
     assert row(rows, POD_ON_SECOND).views["ec2"] == "listed (0 s ago)"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def recorded(name: str) -> tuple[NodeSnapshot, ...]:
     """The snapshots of one recording."""
     with tempfile.TemporaryDirectory() as directory:

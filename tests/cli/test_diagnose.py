@@ -37,6 +37,18 @@ def test_json_is_one_valid_document(sick: pathlib.Path, healthy: pathlib.Path) -
         assert document["verdict"] == verdict
 
 
+def test_ledger_only_when_asked(sick: pathlib.Path) -> None:
+    """`--ledger` adds one row per ENI and address to JSON and text, valid against the schema; `--confirm` waits for nothing in a series."""
+    plain, asked = (json.loads(run("diagnose", "--from", str(sick), "--format", "json", *more, timeout_s=30).stdout) for more in ((), ("--ledger", "--confirm")))
+    assert plain["ledger"] is None
+    jsonschema.Draft202012Validator(schema.document()).validate(asked)
+    assert {row["kind"] for row in asked["ledger"]} == {"eni", "address"}
+    assert {row["state"] for row in asked["ledger"]} == {"agreed"}
+    text = run("diagnose", "--from", str(sick), "--ledger").stdout
+    assert text.count(b"\n  agreed: ") == len(asked["ledger"])
+    assert {**asked, "ledger": None} == plain
+
+
 @pytest.mark.parametrize(("form", "start"), [("markdown", b"# critical: "), ("html", b"<!doctype html>")])
 def test_other_forms(sick: pathlib.Path, form: str, start: bytes) -> None:
     """Markdown and HTML go to stdout as they are, without a machine's line before them."""
