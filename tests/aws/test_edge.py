@@ -130,8 +130,8 @@ def test_a_hanging_endpoint_ends_with_the_deadline(front: Front, imds: FakeImds)
     """An operation that never answers costs its part alone: the run ends in time, and the rest is there."""
     front.hanging.add("DescribeSubnets")
     began = time.monotonic()
-    live = look(imds, deadline_s=4.0)
-    assert time.monotonic() - began < 4.5
+    live = look(imds, deadline_s=6.0)
+    assert time.monotonic() - began < 8.0
     (unseen,) = view(live).unseen
     assert unseen.why is Why.TIMED_OUT and "ec2:DescribeSubnets" in unseen.detail
 
