@@ -1,13 +1,13 @@
 # make demo [SCENARIO=name|list]   replay a recorded sick node on loopback and diagnose it
 # make test [PYTEST_ARGS=...]      the whole suite        make lint    ruff and mypy
-# make bench                       measurements           make clean   what these made
+# make bench                       measurements           make truth   how often it is right    make clean   what these made
 # Amazon Linux 2023 and Debian: the machine's own python3 (>= 3.9) is used. PYTHON=... names another, VENV=... another place.
 
 VENV ?= .venv
 SCENARIO ?= subnet-exhausted
 PYTEST_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench truth clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -4
@@ -32,6 +32,9 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@failed=; for bench in bench/*_bench.py; do echo "== $$bench"; "$(VENV)/bin/python" "$$bench" || failed=1; done; [ -z "$$failed" ]
+
+truth: $(VENV)/.installed-dev
+	"$(VENV)/bin/python" -m tests.truth.outlook
 
 clean:
 	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
