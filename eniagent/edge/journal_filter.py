@@ -1,14 +1,12 @@
 """The filter for a journalctl that has none of its own: keeps the export-format entries whose message the pattern matches.
 
-Refuses to drop what it cannot take apart: an entry with a length-prefixed field goes through whole.
+Refuses to drop what it cannot take apart: a piece that holds a length-prefixed message goes through whole.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-
-_BINARY = re.compile(rb"(?:^|\n)[A-Z_0-9]+\n")
 
 
 def keep(pieces: Iterable[bytes], grep: str) -> Iterator[bytes]:
@@ -23,16 +21,12 @@ def keep(pieces: Iterable[bytes], grep: str) -> Iterator[bytes]:
             rest = data
             continue
         rest = data[end:]
-        if _BINARY.search(data, 0, end):
+        if data.find(b"\nMESSAGE\n", 0, end) >= 0:
             yield data[:end]
             continue
-        kept = b"\n\n".join([block for block in data[: end - 2].split(b"\n\n") if _is_kept(block, match)])
+        kept = b"\n\n".join([b for b in data[: end - 2].split(b"\n\n") if (at := b.find(b"\nMESSAGE=")) < 0 or match(b, at + 9)])
         if kept:
             yield kept + b"\n\n"
     if rest:
         yield rest
 
-
-def _is_kept(block: bytes, match: object) -> bool:
-    at = block.find(b"\nMESSAGE=")
-    return at < 0 or match(block, at + 9) is not None  # type: ignore[operator]

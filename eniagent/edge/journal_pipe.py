@@ -19,12 +19,17 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Optional
 
+from eniagent.edge import clock
 from eniagent.edge.clock import Deadline
 from eniagent.edge.commands import STDERR_BYTES, end_with_parent, environment, kill_group
 from eniagent.model.capture import CaptureCut
 from eniagent.model.reading import Why
 
-CHUNK_BYTES = 1 << 18
+PIPE_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 19
+LET_FILL_S = 0.004
+"""journalctl writes 4 KB at a time: a pause after a small piece lets the pipe fill, where a read for each would cost more than
+all parsing. The pipe holds what journalctl prints in ten such pauses."""
 _PIPE_SIZE = 1031
 """F_SETPIPE_SZ (linux/fcntl.h); `fcntl` names it from Python 3.10 on."""
 
@@ -65,9 +70,10 @@ class Pipe:
             return
         begun.put(None)
         assert self._process.stdout is not None
-        # Without the right to a larger pipe the usual one serves, a little slower.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(self._process.stdout.fileno(), _PIPE_SIZE, 1 << 20)
+        if self._ahead_bytes >= PIPE_BYTES:
+            # Without the right to a larger pipe the usual one serves, a little slower.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._process.stdout.fileno(), _PIPE_SIZE, PIPE_BYTES)
         self._pump()
 
     def pieces(self) -> Iterator[bytes]:
@@ -136,6 +142,8 @@ class Pipe:
                 self._stderr = (self._stderr + piece)[-STDERR_BYTES:]
             else:
                 self._hand_over(piece)
+                if self._ahead_bytes >= PIPE_BYTES and len(piece) < CHUNK_BYTES // 2:
+                    clock.wait(LET_FILL_S)
 
     def _hand_over(self, piece: bytes) -> None:
         """Waits while the reader is `ahead_bytes` behind."""

@@ -76,6 +76,7 @@ class Fold:
         self.since_us = self.until_us = 0
         self.cursor = b""
         self._by_uid: dict[bytes, _Trouble] = {}
+        self._without_uid = 0
         self._ids: set[int] = set()
         self._id_order: deque[int] = deque()
         self._unnamed: dict[int, Heard] = {}
@@ -91,7 +92,7 @@ class Fold:
             return
         key = int(sandbox[:16], 16)
         if key in self._ids:
-            if source == WORKER:
+            if source == WORKER and self._without_uid:
                 self._learn_uid(message)
             return
         waiting = self._unnamed.get(key)
@@ -161,7 +162,9 @@ class Fold:
             if len(self.pods) >= PODS_KEPT:
                 self._forget_pods()
             trouble = self.pods[pod.key] = _Trouble()
+            self._without_uid += 1
         if pod.uid and trouble.uid != pod.uid:
+            self._without_uid -= not trouble.uid
             trouble.uid = pod.uid
             self._by_uid[pod.uid] = trouble
         return trouble
@@ -178,6 +181,7 @@ class Fold:
         for key in order[: PODS_KEPT // 8]:
             dropped = self.pods.pop(key)
             self._by_uid.pop(dropped.uid, None)
+            self._without_uid -= not dropped.uid
             self.count("pods-not-kept")
 
     def _remember(self, key: int) -> None:

@@ -32,6 +32,7 @@ valid for Python's `re`. `andbox` is looked for at each `x`, the rarest letter i
 
 _KLOG = re.compile(rb"[EIWF]\d{4} [\d:.]+ +\d+ ([\w.-]+?)\.go:\d+\] ")
 _FIND_KLOG = re.compile(rb"(?<![\w.-])[EIWF]\d{4} [\d:.]+ +\d+ ([\w.-]+?)\.go:\d+\] ")
+_INFO = ord("I")
 _SOURCES = {
     b"remote_runtime": RUNTIME, b"log": RUNTIME, b"kuberuntime_sandbox": SANDBOX, b"docker_manager": SANDBOX, b"kuberuntime_manager": MANAGER,
     b"pod_workers": WORKER, b"event": RECORDER,
@@ -40,7 +41,6 @@ _CONTAINER = re.compile(rb"Data\"?[:=]\s?\"?([0-9a-f]{16})")
 _LISTED = re.compile(rb"([a-z0-9][a-z0-9-]*)/([a-z0-9][a-z0-9.-]*)")
 _LISTED_TEXT = re.compile(rb"([a-z0-9][a-z0-9.-]*)_([a-z0-9-]+)\(")
 _ORPHAN = re.compile(rb"podUID=\"?([0-9a-f-]{32,36})|[Oo]rphaned pod \"([0-9a-f-]{32,36})\"")
-_FAILED_TEXTS = (b"network for pod", b"failed to set up pod", b"SetupNetwork")
 _INTERESTING = re.compile(GREP.encode())
 
 
@@ -68,20 +68,26 @@ def fold_line(fold: Fold, message: bytes, at_us: int, ref: bytes) -> None:
         _fold_other(fold, message, at_us, ref, source=RECORDER if b"reate pod sandbox" in message else WORKER)
         return
     name = head[1]
-    if message[head.start() : head.start() + 1] == b"I" and name != b"event":
-        _fold_info(fold, name, message[head.start() :], at_us, ref)
+    if head.start():
+        message = message[head.start() :]
+    if message[0] == _INFO and name != b"event":
+        _fold_info(fold, name, message, at_us, ref)
     else:
-        _fold_other(fold, message[head.start() :] if head.start() else message, at_us, ref, source=_SOURCES.get(name, MANAGER))
+        _fold_other(fold, message, at_us, ref, source=_SOURCES.get(name, MANAGER))
 
 
 def _fold_other(fold: Fold, message: bytes, at_us: int, ref: bytes, *, source: int) -> None:
     """A line that is no information of klog's: a failure of a pod, or something about the node."""
-    if b"andbox" in message or b"andBox" in message or any(text in message for text in _FAILED_TEXTS) or (source == WORKER and NO_NETWORK in message):
+    if b"andbox" in message or b"andBox" in message or _tells_failure(message) or (source == WORKER and NO_NETWORK in message):
         fold.failed(message, at_us=at_us, source=source, ref=ref)
     elif b"SyncLoop" in message or b"pod startup" in message:
         _fold_info(fold, b"", message, at_us, ref)
     elif _INTERESTING.match(message):
         fold.event(message, at_us=at_us, ref=ref)
+
+
+def _tells_failure(message: bytes) -> bool:
+    return b"network for pod" in message or b"failed to set up pod" in message or b"SetupNetwork" in message
 
 
 def _fold_info(fold: Fold, name: bytes, message: bytes, at_us: int, ref: bytes) -> None:

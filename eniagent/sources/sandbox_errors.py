@@ -16,7 +16,6 @@ TEXT_LIMIT = 1000
 _ID_AFTER = (b"etwork for sandbox ", b"andbox container ", b"andbox \\", b"andbox \"")
 _HEX = frozenset(b"0123456789abcdef")
 
-_TORN_DOWN = (b"KillPodSandbox", b"StopPodSandbox", b"failed to teardown", b"ailed to destroy network", b"failed (delete)")
 _SET_UP = re.compile(rb"set ?up|CreatePodSandbox|reate sandbox|RunPod[Ss]andbox")
 NO_NETWORK = b'err="network is not ready'
 
@@ -34,6 +33,8 @@ _BEGINS = re.compile(rb"(?=rpc error: ?code|network is not ready|Failed to setup
 _ERROR = re.compile(rb" err(?:or)?=\"")
 _SECOND = (b", failed to clean up sandbox container ", b", failed to cleanup sandbox container ", b"; Skipping pod")
 _QUOTE = re.compile(rb"(\\*)\"")
+_CLOSING = {1: re.compile(rb"(?<!\\)\""), 3: re.compile(rb"(?<!\\\\)\\?\""), 7: re.compile(rb"(?<!\\\\\\\\)\\{0,3}\"")}
+"""Depth of the quotes within a text -> a quote with fewer backslashes, which ends the text."""
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[0-7]{3}|.)", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r"}
 
@@ -98,7 +99,8 @@ def _uid(message: bytes, begin: int) -> bytes:
 
 def is_teardown(message: bytes) -> bool:
     """Whether the line tells that a sandbox could not be torn down: no failed attempt to get an address."""
-    return any(word in message for word in _TORN_DOWN) and _SET_UP.search(message) is None
+    told = b"KillPodSandbox" in message or b"StopPodSandbox" in message or b"teardown" in message or b"destroy network" in message or b"(delete)" in message
+    return told and _SET_UP.search(message) is None
 
 
 class Tail(NamedTuple):
@@ -145,13 +147,12 @@ def _depth(message: bytes, position: int) -> int:
 
 def _end_of_text(message: bytes, begin: int, depth: int) -> int:
     """Where the quote that encloses the text closes, or a second error begins."""
-    ends = [at for at in (message.find(second, begin) for second in _SECOND) if at >= 0]
-    limit = min(ends, default=len(message))
-    if depth:
-        for quote in _QUOTE.finditer(message, begin, limit):
-            if len(quote[1]) < depth:
-                return quote.start()
-    return limit
+    limit = len(message)
+    if b"ailed to clean" in message or b"; Skipping pod" in message:
+        limit = min((at for at in (message.find(second, begin) for second in _SECOND) if at >= 0), default=limit)
+    closing = _CLOSING.get(depth)
+    found = closing.search(message, begin, limit) if closing is not None else None
+    return found.start() if found else limit
 
 
 def plain(text: Tail) -> str:
