@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Optional
 
 from eniagent import __version__
+from eniagent.case import eventual
 from eniagent.case import impact as impact_of
 from eniagent.case.facts import Facts
 from eniagent.case.ledger import ledger
@@ -86,7 +87,7 @@ def diagnose(case: Case, *, with_ledger: bool = False) -> Diagnosis:
         numbers=_numbers(facts),
         outlook=outlook(facts),
         ledger=ledger(case) if with_ledger else None,
-        next_looks=looks,
+        next_looks=(*looks, *_second_look(case)),
         faults=faults,
     )
 
@@ -249,6 +250,14 @@ def _missing_looks(facts: Facts, verdict: Verdict) -> tuple[NextLook, ...]:
         elif "IMDS" in what:
             looks.append(NextLook("curl -sS -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token", ("imds-unreachable",)))
     return tuple(looks[:3])
+
+
+def _second_look(case: Case) -> tuple[NextLook, ...]:
+    """IMDS and ipamd disagree, and no read a minute earlier says for how long: never a cause, but a look that decides."""
+    found = {key: side for key, side in eventual.disagreements_now(case.now).items() if key[0] == "IMDS"}
+    if not found or eventual.confirmed(case, found) >= found.keys():
+        return ()
+    return (NextLook("eniagent diagnose --ledger --confirm", ("imds-out-of-sync", "eni-lost")),)
 
 
 def _numbers(facts: Facts) -> Numbers:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from eniagent.case.ledger import AGREED, KINDS, UNCONFIRMED, disagreements, ledger
+from eniagent.diagnose import diagnose
 from eniagent.model import ec2, host, ipam
 from eniagent.model.finding import LedgerRow
 from eniagent.model.net import EniId, Mac, parse_address, parse_network
@@ -286,6 +287,15 @@ def test_ec2_has_a_column_only_when_asked() -> None:
     rows = ledger(Case(now=build.with_values(whole, ec2=ec2.Ec2View(enis=Observed(value=(eni,), source="EC2", at=NOW)))))
     assert row(rows, SECOND).views["ec2"] == "attached (0 s ago)"
     assert row(rows, POD_ON_SECOND).views["ec2"] == "listed (0 s ago)"
+
+
+def test_unconfirmed_is_a_next_look_and_never_a_cause() -> None:
+    """After one read the diagnosis names no cause for it and says which look decides; after two that look is not asked for again."""
+    gone = imds(node(), lambda e: None if e.id == SECOND else e)
+    once, again = diagnose(Case(now=gone)), diagnose(twice(gone))
+    assert not once.causes
+    assert [look.command for look in once.next_looks] == ["eniagent diagnose --ledger --confirm"]
+    assert not any("--confirm" in look.command for look in (*again.next_looks, *diagnose(Case(now=node())).next_looks))
 
 
 @functools.cache
