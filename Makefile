@@ -34,6 +34,7 @@ bench: $(VENV)/.installed-dev
 	@failed=; for bench in bench/*_bench.py; do echo "== $$bench"; "$(VENV)/bin/python" "$$bench" || failed=1; done; [ -z "$$failed" ]
 
 truth: $(VENV)/.installed-dev
+	"$(VENV)/bin/python" -m tests.truth.matrix
 	"$(VENV)/bin/python" -m tests.truth.outlook
 
 clean:
