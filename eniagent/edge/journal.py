@@ -62,7 +62,7 @@ def capture_journal(probe: ReadJournal, *, span: Span, journal_dir: Optional[str
         path = locate("journalctl")
         if path is None:
             raise CaptureCut(Why.NOT_INSTALLED, "journalctl: no such command")
-        look = _Look(_tool(path), probe, span=span, journal_dir=journal_dir, deadline=deadline)
+        look = _Look(tool_of(path), probe, span=span, journal_dir=journal_dir, deadline=deadline)
         look.begin()
     except CaptureCut as cut:
         return Capture(Circumstances(probe=told, file=probe.file, at=at, failure=cut.why, detail=cut.detail))
@@ -73,7 +73,7 @@ def capture_journal(probe: ReadJournal, *, span: Span, journal_dir: Optional[str
 
 
 @functools.lru_cache(maxsize=4)
-def _tool(path: str) -> Tool:
+def tool_of(path: str) -> Tool:
     """Release and abilities, asked once."""
     outcome = run_to_end((path, "--version"), deadline=Deadline(3.0), limit_bytes=_NO_OUTPUT_LIMIT_BYTES)
     text = outcome.stdout.decode("utf-8", "replace")
@@ -103,10 +103,10 @@ class _Look:
             self._ask(lines=None, matches=self._matches, since=self._span.since),
         ]
         said: list[str] = []
-        self._oldest, self._newest, first = (_first_mark(pipe, said) for pipe in asked)
+        self._oldest, self._newest, first = (first_mark(pipe, said) for pipe in asked)
         if self._newest is None:
             self._matches = identifiers
-            self._newest = _first_mark(self._ask(lines=1, matches=self._matches), said)
+            self._newest = first_mark(self._ask(lines=1, matches=self._matches), said)
             first = None
         self.warnings = "; ".join(dict.fromkeys(line for line in said if line))[-600:]
         if self._newest is None:
@@ -187,7 +187,7 @@ class _Look:
             raise cut
 
 
-def _first_mark(pipe: Pipe, said: list[str]) -> Optional[Mark]:
+def first_mark(pipe: Pipe, said: list[str]) -> Optional[Mark]:
     """The first entry that a journalctl prints, which is then ended; None where it prints none."""
     data = b""
     for piece in pipe.pieces():

@@ -122,7 +122,7 @@ def _slow_blocks(data: bytes, tally: Tally) -> tuple[list[Entry], int]:
     found: list[Entry] = []
     used = 0
     while True:
-        fields, end = _fields(data, used)
+        fields, end = fields_of(data, used)
         if end < 0:
             return found, used
         if fields:
@@ -131,7 +131,7 @@ def _slow_blocks(data: bytes, tally: Tally) -> tuple[list[Entry], int]:
         used = end
 
 
-def _fields(data: bytes, position: int) -> tuple[dict[bytes, bytes], int]:
+def fields_of(data: bytes, position: int) -> tuple[dict[bytes, bytes], int]:
     """The fields of one entry and where the next begins; -1 where the entry is not whole."""
     fields: dict[bytes, bytes] = {}
     while True:
