@@ -52,6 +52,10 @@ class Deadline:
         """The earlier one of this deadline and `limit_s` from now."""
         return Deadline(min(limit_s, self.remaining_s))
 
+    def extend(self, limit_s: float) -> None:
+        """Move the moment to `limit_s` from now: for streams that are read once more after the run they were opened for."""
+        self._end_s = ticks_s() + limit_s
+
     def before_end(self, margin_s: float) -> Deadline:
         """A deadline that ends `margin_s` earlier, so that work remains possible after it."""
         return Deadline(max(0.0, self.remaining_s - margin_s))

@@ -33,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float = 20.0
     redact: str = "secrets"
     log_format: str = "console"
+    bundle_dir: str = "/var/log/support"
+    bundle_keep: int = 10
+    bundle_quota: int = 1 << 30
     origins: dict[str, str] = {}
 
     def origin(self, name: str) -> str:
@@ -83,6 +86,21 @@ def parse_directory(text: Any) -> str:
     return text.rstrip("/") or "/"
 
 
+def parse_count(text: Any) -> int:
+    """A whole number from 1 on. Raises `ValueError`."""
+    if isinstance(text, bool) or not re.fullmatch(r"[1-9]\d{0,8}", str(text).strip()):
+        raise ValueError("is no whole number from 1 on")
+    return int(str(text))
+
+
+def parse_size_bytes(text: Any) -> int:
+    """`1048576`, `500M`, `2G`, `1Gi`: bytes, units in powers of 1024. Raises `ValueError`."""
+    found = re.fullmatch(r"([1-9]\d{0,14})\s*(?:([kmgt])i?b?)?", str(text).strip().lower())
+    if isinstance(text, bool) or found is None:
+        raise ValueError("is no size")
+    return int(found[1]) << {None: 0, "k": 10, "m": 20, "g": 30, "t": 40}[found[2]]
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def parse(text: Any) -> str:
         if text not in words:
@@ -114,6 +132,9 @@ KINDS: dict[str, Kind] = {
     "deadline_s": Kind(parse_duration_s, _DURATION),
     "redact": Kind(_one_of("secrets", "identifiers", "none"), "give secrets, identifiers or none"),
     "log_format": Kind(_one_of("console", "json"), "give console or json"),
+    "bundle_dir": Kind(parse_directory, _PATH),
+    "bundle_keep": Kind(parse_count, "give how many bundles to keep, from 1 on"),
+    "bundle_quota": Kind(parse_size_bytes, "give a size such as 500M or 2G"),
 }
 """Every setting. The name is the key in the file; upper-cased after `ENIAGENT_` it is the variable."""
 
