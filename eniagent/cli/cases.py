@@ -14,6 +14,7 @@ import msgspec
 from eniagent.cli.log import Log
 
 if TYPE_CHECKING:
+    from eniagent.edge.look import Keeper
     from eniagent.edge.settings import Settings
     from eniagent.model.capture import Seen
     from eniagent.model.snapshot import Case
@@ -45,8 +46,13 @@ def limit_s(settings: Settings, *, confirm: bool) -> float:
     return max(settings.deadline_s, second_look.DEADLINE_S) if confirm else settings.deadline_s
 
 
-def case_here(settings: Settings, *, log: Log, aws: bool = False, confirm: bool = False, fields: Optional[Sequence[str]] = None) -> Looked:
-    """The case of this node now; with `aws` EC2's view too, with `confirm` a second look a minute later. `fields`: the readings wanted, None for all."""
+def case_here(
+    settings: Settings, *, log: Log, aws: bool = False, confirm: bool = False, fields: Optional[Sequence[str]] = None, keeper: Optional[Keeper] = None
+) -> Looked:
+    """The case of this node now; with `aws` EC2's view too, with `confirm` a second look a minute later. `fields`: the readings wanted, None for all.
+
+    `keeper` is handed what was looked at.
+    """
     from eniagent.edge import clock, look, restraint, second_look
     from eniagent.model.snapshot import ON_REQUEST, READINGS, Case
     from eniagent.sources import Span
@@ -59,10 +65,10 @@ def case_here(settings: Settings, *, log: Log, aws: bool = False, confirm: bool 
     deadline = clock.Deadline(whole_s).before_end(min(1.0, whole_s * 0.1))
     span = Span(until=until, since=until - timedelta(seconds=settings.since_s))
     wanted = (*(READINGS if fields is None else fields), *(ON_REQUEST if aws else ()))
-    live = look.observe(settings, span, deadline.within(settings.deadline_s), fields=wanted)
+    live = look.observe(settings, span, deadline.within(settings.deadline_s), fields=wanted, keeper=keeper)
     case, missed = Case(now=live.snapshot), live.missed
     if confirm:
-        found = second_look.confirm(live, settings, deadline, begun_s=begun_s, fields=wanted)
+        found = second_look.confirm(live, settings, deadline, begun_s=begun_s, fields=wanted, keeper=keeper)
         case, live, missed = found.case, found.live, found.missed
         if found.why:
             log.event("second_look_omitted", why=found.why)

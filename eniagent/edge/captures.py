@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -19,7 +19,7 @@ from eniagent.edge.errors import CapturesError, reason
 from eniagent.edge.gunzip import MAGIC, inflate
 from eniagent.edge.rooted import read_up_to
 from eniagent.model.capture import Capture, CaptureCut, Circumstances, Seen
-from eniagent.model.reading import Why
+from eniagent.model.reading import Unobserved, Why
 from eniagent.sources import Span
 
 SCHEMA = "eniagent.captures/1"
@@ -33,25 +33,36 @@ MANIFEST_BYTES = 16 << 20
 
 
 class Opened(NamedTuple):
-    """One captures directory: what `sources.snapshot` takes."""
+    """One captures directory: what `sources.snapshot` takes. `unread`: readings that its own run could not take, and why."""
 
     seen: Seen
     span: Span
     told: dict[str, str]
+    unread: Mapping[str, Unobserved] = {}
 
 
-def read_series(path: str, *, since_s: float) -> list[Opened]:
+class Listed(NamedTuple):
+    """One file of a captures directory, wherever it stands."""
+
+    file: str
+    size_bytes: int
+    modified_at: float
+    read: Callable[[], Iterator[bytes]]
+
+
+def read_series(path: str, *, since_s: float, always: bool = False) -> list[Opened]:
     """A captures directory, or its sub-directories in name order, oldest first; the last is *now*.
 
-    The window is `since_s` before each one's own `taken_at`. Raises `CapturesError` naming the path.
+    The window is `since_s` before each one's own `taken_at`; where its manifest tells the window it is that one, but `always` is yours.
+    Raises `CapturesError` naming the path.
     """
     try:
         names = sorted(entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
         if _is_captures(path):
-            return [_open(path, since_s=since_s)]
+            return [_open(path, since_s=since_s, always=always)]
         members = [f"{path}/{name}" for name in names if _is_captures(f"{path}/{name}")]
         if members:
-            return [_open(member, since_s=since_s) for member in members]
+            return [_open(member, since_s=since_s, always=always) for member in members]
     except NotADirectoryError:
         raise CapturesError(f"{path}: is no directory") from None
     except OSError as error:
@@ -70,26 +81,54 @@ def _is_captures(path: str) -> bool:
     return False
 
 
-def _open(path: str, *, since_s: float) -> Opened:
-    manifest = _manifest(path)
+def _open(path: str, *, since_s: float, always: bool) -> Opened:
+    listed = [Listed(file, status.st_size, status.st_mtime, _reader(path, file)) for file, status in _files(path)]
+    return assemble(listed, _manifest(path), since_s=since_s, always=always)
+
+
+def assemble(listed: Iterable[Listed], manifest: Mapping[str, Any], *, since_s: float, always: bool = False) -> Opened:
+    """Files and a manifest as one look. `manifest` may be empty; files of names that are no captures must be left out before."""
     abouts = dict(_entries(manifest.get("captures")))
     seen: dict[str, Capture] = {}
     newest = 0.0
-    for file, status in _files(path):
-        newest = max(newest, status.st_mtime)
+    for file, size_bytes, modified_at, read in listed:
+        newest = max(newest, modified_at)
         key = file[:-3] if file.endswith(".gz") else file
         if key in seen:
             key = file
         about = abouts.get(file) or abouts.get(key) or Circumstances(probe=f"file {file}", file=key)
-        about = msgspec.structs.replace(about, file=key, size_bytes=status.st_size)
-        seen[key] = Capture(about, _reader(path, file))
+        about = msgspec.structs.replace(about, file=key, size_bytes=size_bytes)
+        seen[key] = Capture(about, _as_cut(about, read))
     for file, about in abouts.items():
         # An entry without a file is a look that was tried: its failure is evidence, and so is an answer that was empty.
         if file not in seen and (about.failure is not None or about.status or about.exit):
             seen[file] = Capture(about)
     taken_at = _time(manifest.get("taken_at")) or clock.from_epoch(newest)
-    span = Span(until=taken_at, since=taken_at - timedelta(seconds=since_s))
-    return Opened(seen, span, _told(manifest))
+    told_since = None if always else _time(manifest.get("since"))
+    span = Span(until=taken_at, since=told_since or taken_at - timedelta(seconds=since_s))
+    return Opened(seen, span, _told(manifest), _unread(manifest.get("unread")))
+
+
+def _as_cut(about: Circumstances, read: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[bytes]]:
+    """A stream that broke off when it was written down breaks off here again, and says the same."""
+    why, colon, detail = about.detail.partition(": ")
+    cut = next((known for known in Why if known.value == why), None)
+    if not about.truncated or not colon or cut is None or about.file.split("/")[0] not in ("logs", "journal"):
+        return read
+
+    def read_and_break() -> Iterator[bytes]:
+        yield from read()
+        raise CaptureCut(cut, detail)
+
+    return read_and_break
+
+
+def _unread(value: Any) -> dict[str, Unobserved]:
+    """Field -> why it was not read. What is of another shape tells nothing."""
+    try:
+        return msgspec.convert(value or {}, dict[str, Unobserved])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
 
 
 def _told(manifest: Mapping[str, Any]) -> dict[str, str]:

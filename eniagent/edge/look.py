@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Sequence
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from eniagent import sources
 from eniagent.edge.clock import Deadline
@@ -23,6 +23,13 @@ from eniagent.sources import Span
 
 MARGIN_SHARE, MARGIN_S = 0.1, 1.0
 """Kept back of the deadline, so that streams that were cut can still be read to an answer."""
+
+
+class Keeper(Protocol):
+    """Who wants to keep what looks brought, as it was read: a bundle must tell what the diagnosis was made from."""
+
+    def begin(self, span: Span, deadline: Deadline) -> Callable[[Capture], Capture]:
+        """A look begins: each of its captures is handed over, and what is returned is read in its place."""
 
 
 class Live(NamedTuple):
@@ -45,9 +52,11 @@ def snapshot_live(settings: Settings, span: Span, deadline: Deadline, *, fields:
     return observe(settings, span, deadline, fields=fields).snapshot
 
 
-def observe(settings: Settings, span: Span, deadline: Deadline, *, fields: Sequence[str] = READINGS) -> Live:
+def observe(settings: Settings, span: Span, deadline: Deadline, *, fields: Sequence[str] = READINGS, keeper: Optional[Keeper] = None) -> Live:
     """Look and read. Logs and journals are read while other looks are under way; the rest is read when all are in."""
     run = _Run(settings, span, deadline.before_end(min(MARGIN_S, MARGIN_SHARE * deadline.remaining_s)), fields=fields)
+    if keeper is not None:
+        run.kept = keeper.begin(span, run.deadline)
     streams = _Streams(run.seen, span)
     run.until_done(lambda field: streams.start(field) if field in run.streamed else None)
     cut = run.deadline.expired
@@ -69,6 +78,10 @@ def _is_cut(reading: Reading[Any], *, cut: bool) -> bool:
     return DEADLINE in getattr(reading.value, "cut", "")
 
 
+def _as_it_is(capture: Capture) -> Capture:
+    return capture
+
+
 class _Run:
     """The looks of one run: which are under way, which came back, and who waits for them."""
 
@@ -78,6 +91,7 @@ class _Run:
         self.streamed: set[str] = set()
         self.faults: dict[str, str] = {}
         self.unfinished: set[str] = set(fields)
+        self.kept: Callable[[Capture], Capture] = _as_it_is
         self._taker = Taker(settings, span, deadline)
         self._asked: set[Probe] = set()
         self._under_way: set[Probe] = set()
@@ -93,14 +107,15 @@ class _Run:
                 probe, captures = self._back.get(timeout=max(0.0, self.deadline.remaining_s))
             except queue.Empty:
                 break
-            self.seen.update(captures)
+            self.seen.update((file, self.kept(capture)) for file, capture in captures.items())
             self._under_way.discard(probe)
             for field in [field for field, waits in self._waits.items() if probe in waits]:
                 self._waits[field].discard(probe)
                 if not self._waits[field]:
                     self._advance(field, ready)
         for probe in self._under_way:
-            self.seen.setdefault(file_of(probe), missed(probe))
+            if file_of(probe) not in self.seen:
+                self.seen[file_of(probe)] = self.kept(missed(probe))
         for field in sorted(self.unfinished & self.streamed):
             ready(field)
 

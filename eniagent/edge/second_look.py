@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from eniagent.case.eventual import CONFIRM_S
 from eniagent.edge import clock, look
 from eniagent.edge.clock import Deadline
-from eniagent.edge.look import Live
+from eniagent.edge.look import Keeper, Live
 from eniagent.edge.settings import Settings
 from eniagent.model.snapshot import READINGS, Case
 from eniagent.sources import Span
@@ -35,7 +35,8 @@ class Confirmed(NamedTuple):
 
 
 def confirm(
-    first: Live, settings: Settings, deadline: Deadline, *, begun_s: float, fields: Sequence[str] = READINGS, interval_s: float = CONFIRM_S
+    first: Live, settings: Settings, deadline: Deadline, *, begun_s: float, fields: Sequence[str] = READINGS, interval_s: float = CONFIRM_S,
+    keeper: Optional[Keeper] = None,
 ) -> Confirmed:
     """`Case(now=second, before=(first,))`, the second taken `interval_s` after the first.
 
@@ -47,5 +48,5 @@ def confirm(
         return Confirmed(Case(now=first.snapshot), first, (*first.missed, "second look"), why)
     clock.wait(wait_s)
     until = clock.now()
-    second = look.observe(settings, Span(until=until, since=until - timedelta(seconds=settings.since_s)), deadline, fields=fields)
+    second = look.observe(settings, Span(until=until, since=until - timedelta(seconds=settings.since_s)), deadline, fields=fields, keeper=keeper)
     return Confirmed(Case(now=second.snapshot, before=(first.snapshot,)), second, second.missed)

@@ -105,9 +105,11 @@ def test_a_stream_that_breaks_off_is_told(tmp_path: pathlib.Path) -> None:
     seen = {"journal/kubelet.jsonl": capture("journal/kubelet.jsonl", half), "journal/containerd.jsonl": capture("journal/containerd.jsonl", none)}
     write_captures(str(tmp_path / "c"), seen, taken_at=NOW)
     (opened,) = read_series(str(tmp_path / "c"), since_s=3600)
-    about = opened.seen["journal/kubelet.jsonl"].about
-    assert (opened.seen["journal/kubelet.jsonl"].body(), about.truncated) == (b"line\n", True)
-    assert "deadline" in about.detail
+    pieces = opened.seen["journal/kubelet.jsonl"].chunks()
+    assert (next(pieces), opened.seen["journal/kubelet.jsonl"].about.truncated) == (b"line\n", True)
+    with pytest.raises(CaptureCut) as cut:
+        next(pieces)
+    assert (cut.value.why, cut.value.detail) == (Why.TIMED_OUT, "deadline")
     assert opened.seen["journal/containerd.jsonl"].about.failure is Why.FORBIDDEN
 
 
