@@ -118,13 +118,13 @@ class History:
         transitions: Sequence[Transition] = (),
         gaps: Sequence[Gap] = (),
         cursors: Optional[Mapping[str, str]] = None,
-    ) -> int:
+    ) -> tuple[Failure, ...]:
         """All that one cycle learned, in one transaction with the place up to which the journals were read.
 
-        Returns how many of the failures were new. Where the file refuses, all of it is stored in memory.
+        Returns the failures that were new. Where the file refuses, all of it is stored in memory.
         """
 
-        def store(connection: sqlite3.Connection) -> int:
+        def store(connection: sqlite3.Connection) -> tuple[Failure, ...]:
             with transaction(connection):
                 spans = self._snapshots.store(connection, snapshot)
                 new = history_rows.store_failures(connection, failures)
@@ -164,6 +164,16 @@ class History:
             reader = Reader(connection)
             snapshots = [reader.load(number) for number in reader.numbers(at=time, before=before)]
             return Case(now=snapshots[-1], before=tuple(snapshots[:-1])) if snapshots else None
+
+        return self._ask(load)
+
+    def last_snapshot(self) -> Optional[NodeSnapshot]:
+        """The snapshot that was stored last, whatever its time."""
+
+        def load(connection: sqlite3.Connection) -> Optional[NodeSnapshot]:
+            reader = Reader(connection)
+            numbers = reader.numbers(at=None, before=0)
+            return reader.load(numbers[-1]) if numbers else None
 
         return self._ask(load)
 

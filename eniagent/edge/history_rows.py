@@ -39,10 +39,10 @@ def moment(at_us: Optional[int]) -> Optional[datetime]:
         return None
 
 
-def store_failures(connection: sqlite3.Connection, failures: Iterable[Failure]) -> int:
-    """Those that are new. Returns how many were."""
+def store_failures(connection: sqlite3.Connection, failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """Returns those that were new."""
     names: dict[str, int] = {}
-    new = 0
+    new: list[Failure] = []
     for failure in failures:
         pod, attempt, programs = _name(connection, names, failure.pod), attempt_of(failure), _bits(failure.programs)
         row = (pod, attempt, us(failure.at) or 0, _name(connection, names, failure.signature), programs, *(
@@ -50,10 +50,11 @@ def store_failures(connection: sqlite3.Connection, failures: Iterable[Failure]) 
         inserted = connection.execute(
             "INSERT OR IGNORE INTO failures (pod, attempt, at_us, signature, programs, uid, text) VALUES (?, ?, ?, ?, ?, ?, ?)", row
         ).rowcount
-        new += inserted
-        if not inserted:
+        if inserted:
+            new.append(failure)
+        else:
             connection.execute("UPDATE failures SET programs=programs|? WHERE pod=? AND attempt=?", (programs, pod, attempt))
-    return new
+    return tuple(new)
 
 
 def attempt_of(failure: Failure) -> bytes:
