@@ -14,6 +14,7 @@ from eniagent.case import impact as impact_of
 from eniagent.case.facts import Facts
 from eniagent.case.ledger import ledger
 from eniagent.case.outlook import outlook
+from eniagent.case.pod_path import pod_path
 from eniagent.knowledge.max_pods import HOST_NETWORK_PODS
 from eniagent.model.finding import (
     AddressNumbers,
@@ -57,8 +58,8 @@ _SPECIFIC = {
 }
 
 
-def diagnose(case: Case, *, with_ledger: bool = False) -> Diagnosis:
-    """The diagnosis of a case. A function of the case alone; the ledger's rows are made only where asked for."""
+def diagnose(case: Case, *, with_ledger: bool = False, pod: str = "") -> Diagnosis:
+    """The diagnosis of a case. A function of the case alone; the ledger's rows and one pod's path are made only where asked for."""
     facts = Facts(case)
     outcomes, faults = _run(facts)
     findings = {r.code: _finding(r, o, facts) for r, o in outcomes if isinstance(o, Fires)}
@@ -83,12 +84,13 @@ def diagnose(case: Case, *, with_ledger: bool = False) -> Diagnosis:
         advice=advice,
         ruled_out=_ruled_out(outcomes),
         unobserved=unobserved,
-        impact=impact_of.impact(facts.hits),
+        impact=impact_of.impact(facts.hits, pod=pod),
         numbers=_numbers(facts),
         outlook=outlook(facts),
         ledger=ledger(case) if with_ledger else None,
         next_looks=(*looks, *_second_look(case)),
         faults=faults,
+        pod=pod_path(facts, pod) if pod else None,
     )
 
 

@@ -109,12 +109,12 @@ def _hit(trouble: PodTrouble, source: str, up_at: Optional[datetime], now: NodeS
     )
 
 
-def impact(found: Hits) -> Impact:
-    """The impact of the contract: all failed pods, worst first."""
-    pods = sorted(found.pods, key=lambda h: (not h.waits, -h.failures, h.pod))
+def impact(found: Hits, *, pod: str = "") -> Impact:
+    """The impact of the contract: all failed pods, worst first; with `pod` that one alone."""
+    pods = sorted((h for h in found.pods if not pod or h.pod == pod), key=lambda h: (not h.waits, -h.failures, h.pod))
     times = [t for h in pods for t in (h.first_at, h.last_at) if t is not None]
     return Impact(
-        pods=len(pods), failures=found.failures, waiting=len(found.waiting),
+        pods=len(pods), failures=sum(h.failures for h in pods), waiting=sum(h.waits for h in pods),
         first_at=min(times, default=None), last_at=max(times, default=None),
         affected=tuple(Affected(h.pod, h.failures, h.first_at, h.last_at, h.up_at) for h in pods),
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from eniagent import __version__
-from eniagent.cli import capacity, config, demo, diagnose, explain, triage
+from eniagent.cli import capacity, config, demo, diagnose, explain, timeline, triage
 from eniagent.cli.exit_codes import FLAGS, Code, UsageError
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.output import say
@@ -63,6 +63,7 @@ def global_options(
 app.command("diagnose", epilog=_EPILOG)(diagnose.diagnose)
 app.command("triage", epilog=_EPILOG)(triage.triage)
 app.command("explain", epilog=_EPILOG)(explain.explain)
+app.command("timeline", epilog=_EPILOG)(timeline.timeline)
 app.command("capacity", epilog=_EPILOG)(capacity.capacity)
 app.command("demo", epilog=_EPILOG)(demo.demo)
 app.add_typer(config.app, name="config", epilog=_EPILOG)

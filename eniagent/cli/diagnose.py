@@ -15,6 +15,7 @@ from eniagent.cli.exit_codes import Code, UsageError, leading
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.limit import HardLimit, OutOfTime
 from eniagent.cli.log import Log
+from eniagent.cli.names import pod_name
 from eniagent.cli.output import check_target, say, wants_colour, write_file
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Answer(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """What was asked for beyond one look and its verdict. Captures confirm by being a series."""
 
+    pod: str = ""
     ledger: bool = False
     confirm: bool = False
     aws: bool = False
@@ -58,6 +60,7 @@ def diagnose(
     ctx: typer.Context,
     since: Annotated[Optional[str], typer.Option(metavar="DURATION", help="How far back to read, as 30s, 15m, 1h, 2d [1h]")] = None,
     from_: Annotated[Optional[str], typer.Option("--from", metavar="PATH", help="Captures of a node, instead of this node")] = None,
+    pod: Annotated[Optional[str], typer.Option(metavar="NS/NAME", help="Tell of this pod: its failures, address, link, wait and timeline")] = None,
     format_: Annotated[Format, typer.Option("--format", help="Form of the answer")] = Format.TEXT,
     output: Annotated[Optional[str], typer.Option(metavar="FILE", help="Write the answer there; stdout gets its first line")] = None,
     fail_on: Annotated[Optional[FailOn], typer.Option("--fail-on", help="Exit 3 on critical; with warning also 4 on warning")] = None,
@@ -75,7 +78,7 @@ def diagnose(
     if aws:
         _check_aws(from_)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    answer = _answer(settings, path=from_, log=log, wanted=Wanted(ledger=ledger, confirm=confirm, aws=aws))
+    answer = _answer(settings, path=from_, log=log, wanted=Wanted(pod=pod_name(pod), ledger=ledger, confirm=confirm, aws=aws))
     tell(answer.diagnosis, format_=format_, output=output)
     return exit_code(answer, fail_on=fail_on, strict=strict)
 
@@ -114,9 +117,9 @@ def _answer(settings: "Settings", *, path: Optional[str], log: Log, wanted: Want
     try:
         with HardLimit(cases.limit_s(settings, confirm=wanted.confirm and path is None) * 1.25 + 1.0):
             looked = cases.case_of(path, settings) if path is not None else cases.case_here(settings, log=log, aws=wanted.aws, confirm=wanted.confirm)
-            answer = Answer(diagnosis=judge(looked.case, with_ledger=wanted.ledger), cut_off=looked.cut_off)
+            answer = Answer(diagnosis=judge(looked.case, with_ledger=wanted.ledger, pod=wanted.pod), cut_off=looked.cut_off)
     except OutOfTime:
-        answer = Answer(diagnosis=judge(_unseen(settings), with_ledger=wanted.ledger), cut_off=True)
+        answer = Answer(diagnosis=judge(_unseen(settings), with_ledger=wanted.ledger, pod=wanted.pod), cut_off=True)
     log.event(
         "diagnosis_made",
         verdict=answer.diagnosis.verdict.value,

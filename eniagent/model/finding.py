@@ -11,6 +11,8 @@ from typing import Any, Optional, Union
 
 import msgspec
 
+from eniagent.model.pod_path import PodPath
+
 Value = Union[str, int, float, bool, None]
 
 
@@ -233,3 +235,5 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     next_looks: tuple[NextLook, ...] = ()
     faults: tuple[str, ...] = ()
     """Rules that raised: the agent's own fault, never the node's."""
+    pod: Optional[PodPath] = None
+    """The path of the one pod that was asked about; the impact is then its alone, the verdict still the node's."""

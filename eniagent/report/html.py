@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from eniagent.model.finding import Diagnosis, Finding
 from eniagent.report import phrases, verdict
 from eniagent.report.plain import plain
+from eniagent.report.timeline import entry_line, path_lines
 
 _STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:0 auto;padding:1rem}"
@@ -94,6 +95,9 @@ def _finding(finding: Finding, *, diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _lists(diagnosis: Diagnosis) -> Iterator[str]:
+    if diagnosis.pod is not None:
+        yield "<h2>Pod</h2><ul>" + "".join(f"<li>{escaped(line)}</li>" for line in path_lines(diagnosis.pod)) + "</ul>"
+        yield _table(("what happened",), ((entry_line(entry, with_pod=False),) for entry in diagnosis.pod.timeline))
     if diagnosis.next_looks:
         looks = ((look.command, look.where, ", ".join(look.decides)) for look in diagnosis.next_looks)
         yield "<h2>Next looks</h2>" + _table(("command", "where", "decides"), looks, limit=4000)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from eniagent.model.finding import Diagnosis, Finding
 from eniagent.report import phrases, verdict
 from eniagent.report.plain import plain
+from eniagent.report.timeline import entry_line, path_lines
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@])")
 _TICKS = re.compile(r"`+")
@@ -83,6 +84,9 @@ def _finding(finding: Finding, *, diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def _lists(diagnosis: Diagnosis) -> Iterator[str]:
+    if diagnosis.pod is not None:
+        yield from ("", "## Pod", "", *(f"- {escaped(line.strip())}" for line in path_lines(diagnosis.pod)), "")
+        yield from (f"- {code(entry_line(entry, with_pod=False))}" for entry in diagnosis.pod.timeline)
     if diagnosis.next_looks:
         yield from ("", "## Next looks", "")
     for look in diagnosis.next_looks:

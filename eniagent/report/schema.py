@@ -33,6 +33,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "bundle": "Where the bundle is; null where none was written.",
         "redaction": "none, secrets or identifiers.",
         "next_looks": "Commands that would decide between causes.",
+        "pod": "The path of the one pod that was asked about; null where none was.",
         "faults": "Rules that failed: the agent's own fault, never the node's.",
     },
     "Finding": {
@@ -65,6 +66,30 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "blocked_by": "What stops it; empty where nothing does.",
         "due_at": "When the next try is due.",
         "basis": "What this is computed from.",
+    },
+    "PodPath": {
+        "state": "waits, up, gone, failed (how it ended is not known) or not seen.",
+        "signatures": "Failed attempts by the signature of their text.",
+        "newest": "The newest failure's own words.",
+        "sandboxes": "Sandboxes of the pod that were heard of, in order.",
+        "table": "The route table of the ENI that carries the address; empty where not known.",
+        "veth": "The host's end of the pod's link, by the CNI's own naming.",
+        "veth_present": "Whether the kernel has it; null where the kernel was not seen.",
+        "gaps": "Rules and routes of the address that the kernel lacks.",
+        "capped": "What was counted and is not told line by line.",
+        "near": "Pods that were seen and whose names are alike, where this one was not.",
+    },
+    "Wait": {
+        "since": "The first failure.",
+        "until": "The address, the start or the removal; null while it waits.",
+        "seconds": "How long it was; while it waits, until now.",
+        "ended_by": "address, start, gone, or empty.",
+    },
+    "Entry": {
+        "program": "kubelet, containerd, plugin, ipamd, or state for a change between looks.",
+        "what": "The signature of the line, or the kind of change.",
+        "count": "Lines of the same kind that are folded into this entry.",
+        "until": "The time of the last of them; null for one.",
     },
     "Impact": {
         "pods": "Pods that failed within the window.",

@@ -12,6 +12,7 @@ from eniagent.case.ledger import AGREED, disagreements
 from eniagent.model.finding import Diagnosis, Finding, Verdict
 from eniagent.report import phrases, verdict
 from eniagent.report.plain import plain
+from eniagent.report.timeline import entry_line, path_lines
 
 _COLOURS = {
     Verdict.CRITICAL: "31",
@@ -49,6 +50,8 @@ def _painted(told: list[str], diagnosis: Diagnosis) -> list[str]:
 def _details(diagnosis: Diagnosis) -> Iterator[str]:
     """Everything, uncut; the longest lists last, for SSM keeps only the first 24,000 characters."""
     yield from _circumstances(diagnosis)
+    if diagnosis.pod is not None:
+        yield from path_lines(diagnosis.pod)
     groups = (("cause", diagnosis.causes), ("symptom", diagnosis.symptoms), ("past", diagnosis.past), ("advice", diagnosis.advice))
     for name, findings in groups:
         for finding in findings:
@@ -69,7 +72,15 @@ def _details(diagnosis: Diagnosis) -> Iterator[str]:
             yield f"  {plain(seen.source)}: {plain(seen.why)}{': ' + plain(seen.detail) if seen.detail else ''}"
     yield from (f"agent fault: {plain(text)}" for text in diagnosis.faults)
     yield from _affected(diagnosis)
+    yield from _pod_timeline(diagnosis)
     yield from _ledger(diagnosis)
+
+
+def _pod_timeline(diagnosis: Diagnosis) -> Iterator[str]:
+    if diagnosis.pod is not None and diagnosis.pod.timeline:
+        yield f"timeline of {plain(diagnosis.pod.pod, limit=320)}, and what the node did around it"
+        yield from (f"  {entry_line(entry, with_pod=False)}" for entry in diagnosis.pod.timeline)
+        yield from (f"  not line by line: {plain(text)}" for text in diagnosis.pod.capped)
 
 
 def _circumstances(diagnosis: Diagnosis) -> Iterator[str]:

@@ -12,6 +12,7 @@ from eniagent.model.finding import Command, Diagnosis, Finding, NextLook, NotSee
 from eniagent.report import phrases
 from eniagent.report.fitting import Section, fit
 from eniagent.report.plain import plain, token
+from eniagent.report.timeline import path_lines
 
 FIRST_LINE_BYTES = 512
 VERDICT_BYTES = 2400
@@ -79,6 +80,9 @@ def _missing(seen: NotSeen) -> str:
 
 
 def _impact(diagnosis: Diagnosis) -> Section:
+    if diagnosis.pod is not None:
+        first, *rest = path_lines(diagnosis.pod)
+        return _listed("Pod", rest, lambda line: plain(line, limit=170), rank=0, head=plain(first.partition(" ")[2], limit=200), inline=False)
     waiting = [hit for hit in diagnosis.impact.affected if hit.recovered_at is None]
     hits = waiting or list(diagnosis.impact.affected)
     head = plain(phrases.impact(diagnosis), limit=160) + (": pods" if hits else "")
