@@ -185,7 +185,7 @@ def containerd_noise(rng: random.Random, pods: Sequence[tuple[str, str, str]]) -
     """A healthy line of containerd."""
     namespace, name, uid = rng.choice(pods)
     dice = rng.random()
-    if dice < 0.2:
+    if dice < 0.05:
         meta = f"&PodSandboxMetadata{{Name:{name},Uid:{uid},Namespace:{namespace},Attempt:0,}}"
         return Line(CONTAINERD, "I", "", f'level=info msg="RunPodSandbox for {meta} returns sandbox id \\"{_hex(rng, 64)}\\""')
     if dice < 0.6:

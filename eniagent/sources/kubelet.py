@@ -21,14 +21,15 @@ FILE = "journal/kubelet.jsonl"
 
 _HEAD = r"\d{4} [\d:.]+ +\d+ "
 GREP = (
-    rf"^(?:I{_HEAD}(?:pod_startup_la|kubelet\.go:\d+\] \"?(?:SyncLoop \(?(?:DEL|REM|PLEG.{{30,}}ContainerStarted)|skipping pod sync|Pod admission)"
-    r"|event\.go:\d+\] .*(?:FailedCreatePodS|[cC]reate pod s|aws-node|OutOfpods)|prober\.go:\d+\] .*aws-node|setters\.go|(?:predicate|util|oom_watcher\w*)\.go:\d+\] .*(?:pods|aws-))"
+    rf"^(?:I{_HEAD}(?:pod_startup_la|kubelet\.go:\d+\] \"?(?:SyncLoop \(?(?:DEL|REM|PLEG[^T]*Type\"?:\"?ContainerSt)|skipping pod sync|Pod admission)"
+    r"|event\.go:\d+\] .*(?:FailedCreatePodS|[cC]reate pod s|aws-node|OutOfpods)|prober\.go:\d+\] (?:\"Probe [^=]*=[^=]*=\"kube-system/aws-|[^\"]*\"aws-)|setters\.go|(?:predicate|util|oom_watcher\w*)\.go:\d+\] .*(?:pods|aws-))"
     rf"|[EWF]{_HEAD}(?:kubelet\.go|cni\.go|docker_manager|pod_workers\.go:\d+\] \"Error syncing pod, skipping\" err=\"(?:network is not|failed to \\\"StartContainer\\\" for \\\"aws-)"
-    r"|pod_workers\.go:\d+\] E.*(?:SetupNetwork|container=aws-|etwork)|prober\.go:\d+\] .*aws-node|(?:[^x]*x)+?(?<=andbox|andBox))"
-    rf"|(?![IEWF]{_HEAD}).*(?:andbox|andBox|etwork|aws-|pod startup|SyncLoop))"
+    r"|pod_workers\.go:\d+\] E.*(?:SetupNetwork|container=aws-|etwork)|prober\.go:\d+\] (?:\"Probe [^=]*=[^=]*=\"kube-system/aws-|[^\"]*\"aws-)|(?:[^x]*x)+?(?<=andbox|andBox))"
+    rf"|(?![IEWF]\d{{4}} ).*(?:andbox|andBox|etwork|aws-|pod startup|SyncLoop))"
 )
 """Anchored at klog's header, so that journalctl's interpreted PCRE2 gives up on most lines within 40 bytes. The same text is
-valid for Python's `re`. `andbox` is looked for at each `x`, the rarest letter in it."""
+valid for Python's `re`. `andbox` is looked for at each `x`, the rarest letter in it; `[^T]*T` and the like stop where `.*` would
+run to the end and come back."""
 
 _KLOG = re.compile(rb"[EIWF]\d{4} [\d:.]+ +\d+ ([\w.-]+?)\.go:\d+\] ")
 _FIND_KLOG = re.compile(rb"(?<![\w.-])[EIWF]\d{4} [\d:.]+ +\d+ ([\w.-]+?)\.go:\d+\] ")

@@ -13,7 +13,6 @@ from eniagent.model.net import PodName
 from eniagent.model.record import PodStart
 from eniagent.sources.frames import parse_stamp
 
-_POD = re.compile(rb" pod=\"([^\"]+)\"")
 _SLO = re.compile(rb"podStartSLOduration=\"?([0-9][^ \"]*)")
 _E2E = re.compile(rb"podStartE2EDuration=\"?([0-9][^ \"]*)")
 _CREATED = re.compile(rb"pod\.?CreationTimestamp=\"([^\"]+)\"")
@@ -23,8 +22,8 @@ _UNIT_S = {b"ns": 1e-9, b"us": 1e-6, b"\xc2\xb5s": 1e-6, b"ms": 1e-3, b"s": 1.0,
 
 def pod_started(body: bytes) -> bytes:
     """The pod's key, b"" where the line names none."""
-    found = _POD.search(body)
-    return found[1] if found else b""
+    at = body.find(b' pod="')
+    return body[at + 6 : body.find(b'"', at + 6)] if at >= 0 else b""
 
 
 def parse_start(body: bytes, *, at: Optional[datetime]) -> Optional[PodStart]:
