@@ -79,9 +79,8 @@ def _look(given: Globals, *, path: Optional[str], since: Optional[str], deadline
     from eniagent.cli import cases
 
     settings = given.settings(since_s=since, deadline_s=deadline)
-    if path is not None:
-        return cases.case_of(path, settings)
-    return cases.case_here(settings, log=Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format), fields=FIELDS)
+    log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
+    return cases.case_in_time(settings, path=path, log=log, fields=FIELDS)
 
 
 def _answer(instance_type: Optional[str], asked: Asked, looked: Optional["Looked"]) -> "Capacity":

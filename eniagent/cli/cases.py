@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
+from eniagent.cli.exit_codes import Code
+from eniagent.cli.limit import HardLimit, OutOfTime
 from eniagent.cli.log import Log
+from eniagent.edge.errors import AgentError
 
 if TYPE_CHECKING:
     from eniagent.edge.look import Keeper
@@ -26,6 +29,21 @@ class Looked(msgspec.Struct, frozen=True):
     case: Case
     seen: Seen
     cut_off: bool
+
+
+class Late(AgentError):
+    """The deadline came before anything could be told."""
+
+    exit_code = Code.DEADLINE
+
+
+def case_in_time(settings: Settings, *, path: Optional[str], log: Log, fields: Optional[Sequence[str]] = None) -> Looked:
+    """The case of captures, or of this node. Raises `Late` where even the net below the looks' own deadlines had to end it."""
+    try:
+        with HardLimit(settings.deadline_s * 1.25 + 1.0):
+            return case_of(path, settings) if path is not None else case_here(settings, log=log, fields=fields)
+    except OutOfTime:
+        raise Late(f"the deadline of {settings.deadline_s:g} s came first; raise --deadline, or narrow the window with --since") from None
 
 
 def case_of(path: str, settings: Settings) -> Looked:

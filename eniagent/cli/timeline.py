@@ -45,7 +45,7 @@ def timeline(
     name = pod_name(pod)
     settings = given.settings(since_s=since, deadline_s=deadline)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    looked = cases.case_of(from_, settings) if from_ is not None else cases.case_here(settings, log=log)
+    looked = cases.case_in_time(settings, path=from_, log=log)
     facts = Facts(looked.case)
     told = merged(facts, pod=name)
     if name:

@@ -184,6 +184,17 @@ def test_live(staged: Stage, environment: dict[str, str]) -> None:
     assert "ec2-refused" in whats(told["entries"]) or "subnet-lacks" in whats(told["entries"])
 
 
+def test_the_deadline_ends_a_reading_that_does_not(tmp_path: pathlib.Path) -> None:
+    """Captures that take longer than the deadline allows end with 10 and the way out, not with silence."""
+    (tmp_path / "node/logs").mkdir(parents=True)
+    line = b'{"level":"info","ts":"2026-03-01T11:00:00.000Z","msg":"IP pool stats for network card 0: total: 9, assigned: 9"}\n'
+    (tmp_path / "node/logs/ipamd.log").write_bytes(line * 1_500_000)
+    for command in (("timeline",), ("capacity", "--instance-type", "m5.large")):
+        ended = run(*command, "--from", str(tmp_path / "node"), "--deadline", "0.05")
+        assert (ended.returncode, ended.stdout) == (10, b""), ended
+        assert b"--deadline" in ended.stderr and ended.stderr.count(b"\n") == 1
+
+
 def test_what_was_not_seen_is_said(lag: pathlib.Path, unknown: pathlib.Path) -> None:
     """Sources that the timeline lacks are named; with nothing at all it says that nothing was heard."""
     told = document("timeline", "--from", str(unknown))
