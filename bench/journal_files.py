@@ -19,6 +19,8 @@ REMOTE = ("/usr/lib/systemd/systemd-journal-remote", "/lib/systemd/systemd-journ
 UNITS = {lines.KUBELET: ("kubelet.service", "kubelet", 2975), lines.CONTAINERD: ("containerd.service", "containerd", 997)}
 BOOT, MACHINE = "0595f8e3592ca30de40b4cdfc963a5c7", "97c1a6e75385e66c6d96bef7f7729e8e"
 START_US = 1795616063_000000
+BOOTED_US = 1_700_000_000_000_000
+"""Early enough for any start time: journald takes no negative monotonic time."""
 
 
 class Entry(NamedTuple):
@@ -49,7 +51,7 @@ def entry(at_us: int, line: lines.Line) -> Entry:
 def export(item: Entry) -> bytes:
     """One entry in journal export format. A message with control bytes takes the length-prefixed form."""
     head = (
-        f"__REALTIME_TIMESTAMP={item.at_us}\n__MONOTONIC_TIMESTAMP={item.at_us - START_US + 3_600_000_000}\n_BOOT_ID={BOOT}\n_TRANSPORT=stdout\n_UID=0\n_GID=0\n"
+        f"__REALTIME_TIMESTAMP={item.at_us}\n__MONOTONIC_TIMESTAMP={item.at_us - BOOTED_US}\n_BOOT_ID={BOOT}\n_TRANSPORT=stdout\n_UID=0\n_GID=0\n"
         f"_MACHINE_ID={MACHINE}\n_HOSTNAME=ip-10-0-0-236.us-west-2.compute.internal\nPRIORITY={item.priority}\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER={item.identifier}\n"
         f"_PID={item.pid}\n_COMM={item.identifier}\n_EXE=/usr/bin/{item.identifier}\n_SYSTEMD_CGROUP=/runtime.slice/{item.unit}\n_SYSTEMD_UNIT={item.unit}\n_SYSTEMD_SLICE=runtime.slice\n"
     ).encode()
@@ -111,14 +113,14 @@ def _one_line(rng: random.Random, told: list[lines.Line]) -> list[lines.Line]:
     return [rng.choice(named)]
 
 
-def generate(size: Size) -> Iterator[tuple[Entry, Optional[lines.Attempt]]]:
+def generate(size: Size, *, start_us: int = START_US) -> Iterator[tuple[Entry, Optional[lines.Attempt]]]:
     """All entries in time order; the attempt stands beside its first line."""
     rng = random.Random(size.seed)
     generations = list(lines.GENERATIONS.values())
     texts = (lines.RANGE, lines.ADDRESS, lines.REFUSED)
     healthy, sick = lines.some_pods(rng, 120, "web"), lines.some_pods(rng, size.pods, "job")
     retry: dict[str, int] = {}
-    at, written, failing, turn = START_US, 0, 0, 0
+    at, written, failing, turn = start_us, 0, 0, 0
     while written < size.entries:
         at += 3600
         if failing < written * size.share:
@@ -142,16 +144,16 @@ def generate(size: Size) -> Iterator[tuple[Entry, Optional[lines.Attempt]]]:
         written += 1
 
 
-def make(directory: Path, size: Size) -> Made:
-    """Journal files of `size` below `directory`, made once: a second call reads what the first noted."""
+def make(directory: Path, size: Size, *, start_us: int) -> Made:
+    """Journal files of `size` below `directory`, made once: a second call reads what the first noted, its start time too."""
     note = directory / "made.json"
     if note.exists():
         return Made(*json.loads(note.read_text()))
-    tally = {"failures": 0, "runtime": 0, "last": START_US}
+    tally = {"failures": 0, "runtime": 0, "last": start_us}
     pods: set[str] = set()
 
     def entries() -> Iterator[Entry]:
-        for item, tried in generate(size):
+        for item, tried in generate(size, start_us=start_us):
             if tried is not None:
                 tally["failures"] += 1
                 tally["runtime"] += item.identifier == lines.CONTAINERD
@@ -160,6 +162,6 @@ def make(directory: Path, size: Size) -> Made:
             yield item
 
     write(directory / "journal", entries())
-    made = Made(tally["failures"], tally["runtime"], len(pods), START_US, tally["last"])
+    made = Made(tally["failures"], tally["runtime"], len(pods), start_us, tally["last"])
     note.write_text(json.dumps(list(made)))
     return made
