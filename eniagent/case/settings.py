@@ -87,6 +87,9 @@ def effective(now: NodeSnapshot) -> Effective:
                 for name, field in _POOL_MANAGER.items():
                     tell(name, _parse_int(event.fields.get(field, "")), "ipamd.log")
                 break
+        told_custom = [e.fields.get("on", "true") for e in now.ipamd_log.value.events if e.signature == "custom-networking"]
+        if told_custom:
+            tell("custom_networking", "true" in told_custom, "ipamd.log")
     if isinstance(now.ipam, Observed):
         cidrs = [c for p in now.ipam.value.pools for e in p.enis for c in e.cidrs]
         if cidrs:

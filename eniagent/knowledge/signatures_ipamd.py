@@ -60,6 +60,7 @@ IPAMD: tuple[Signature, ...] = (
     Signature("non-schedulable", (I,), r"AWS CNI is on a non schedulable node", _S),
     Signature("eni-delete-failed", (I,), r"(?i:delet|detach|FreeENI).*is currently in use|Not able to delete ENI yet|(?:unable|[Ff]ailed) to delete ENI[^:]*$", _NO),
     Signature("ec2-refused", (I,), r"(?:" + _EC2_WORDS + r").*", _C),
+    Signature("custom-networking", (I,), r"Custom networking enabled (?P<on>true|false)|[Uu]sing (?:a )?custom network config", _S),
     Signature("eni-create-subnet", (I,), r"Creating ENI with security groups: \[(?P<groups>[^\]]*)\] in subnet: (?P<subnet>subnet-\w+)", _S),
     Signature("eni-create-try", (I,), r"Trying to allocate (?P<count>\d+) IP(?:/Prefix)? addresses on new ENI", _S),
     Signature("address-try", (I,), r"Trying to allocate (?P<count>\d+) (?:IP|Prefix)\S* ?\S* on ENI " + _ENI, _S),

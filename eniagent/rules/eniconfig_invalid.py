@@ -17,7 +17,8 @@ def check(facts: Facts) -> Outcome:
         return Inconclusive(("ipamd_log",))
     told = list(facts.events("eniconfig-missing"))
     refused = facts.refused.get("eniconfig-invalid")
-    if refused:
+    # Without custom networking the ENI's subnet and groups are the primary ENI's: then no ENIConfig is to blame.
+    if refused and (facts.settings.custom_networking or (facts.pasted and facts.settings.custom_networking is None)):
         told.append(refused.newest)
     if not told:
         off = facts.settings.custom_networking is False
@@ -58,7 +59,7 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "cni-custom-network.html",
-    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "cni-not-initialized"),
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "cni-not-initialized", "eni-attach-failed"),
     scope=Scope.ZONE,
     looks=(Look("kubectl get eniconfigs.crd.k8s.amazonaws.com -o wide", "kubectl"), Look("grep -i eniconfig /var/log/aws-routed-eni/ipamd.log | tail -3")),
 )

@@ -75,7 +75,8 @@ def test_a_healthy_node_is_healthy(mode: str, enis: int) -> None:
         ("UnauthorizedOperation", "iam-denied"),
         ("NetworkInterfaceLimitExceeded", "eni-attach-failed"),
         ("SecurityGroupsPerInterfaceLimitExceeded", "eni-attach-failed"),
-        ("InvalidSubnetID.NotFound", "eniconfig-invalid"),
+        ("InvalidSubnetID.NotFound", "eni-attach-failed"),
+        ("InvalidGroup.NotFound", "eni-attach-failed"),
     ],
 )
 def test_a_refusal_with_a_pod_waiting_is_critical(code: str, cause: str) -> None:
@@ -86,6 +87,14 @@ def test_a_refusal_with_a_pod_waiting_is_critical(code: str, cause: str) -> None
     assert diagnosis.verdict is Verdict.CRITICAL
     assert any("CreateNetworkInterface" in e.fact or code in str(e.observed) for e in diagnosis.causes[0].evidence)
     assert diagnosis.impact.waiting == 1
+
+
+def test_an_unknown_subnet_under_custom_networking_is_the_eniconfigs() -> None:
+    """The same refusal blames the ENIConfig where custom networking is on, and only there."""
+    environment = value_of(healthy_snapshot().environment)
+    custom = msgspec.structs.replace(environment, values={**environment.values, "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG": "true"})
+    now = with_values(_full(healthy_snapshot()), ipamd_log=_log(REFUSED % (_stamp(30), "InvalidSubnetID.NotFound")), kubelet=_failing(), environment=custom)
+    assert diagnose(Case(now=now)).causes[0].code == "eniconfig-invalid"
 
 
 def test_a_refusal_that_was_followed_by_an_eni_is_past() -> None:
