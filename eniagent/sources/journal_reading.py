@@ -36,8 +36,11 @@ def read(seen: Seen, span: Span, *, file: str, program: str, told: Teller) -> Re
         if tally.garbled:
             return Unobserved(why=Why.MALFORMED, source=source, at=at, detail=f"{tally.garbled} lines, none of them a journal entry")
         return Unobserved(why=Why.NOT_COLLECTED, source=source, at=at, detail=capture.about.detail or f"no entry of {program} in it")
-    why = f"{cut.why.value}: {cut.detail}" if cut is not None else ("truncated" if capture.about.truncated else "")
-    return Observed(value=fold.finish(garbled=tally.garbled, cut=why), source=source, at=at)
+    journal = fold.finish(garbled=tally.garbled, cut=f"{cut.why.value}: {cut.detail}" if cut is not None else ("truncated" if capture.about.truncated else ""))
+    if tally.garbled and not fold.since_us and not (journal.pods or journal.starts or journal.events or journal.counts):
+        # Noise splits into lines too: without one time and one known word it is no journal, and must not pass for a quiet one.
+        return Unobserved(why=Why.MALFORMED, source=source, at=at, detail=f"{tally.garbled} of {tally.garbled + fold.entries} lines are no journal entries")
+    return Observed(value=journal, source=source, at=at)
 
 
 def _fold(capture: Capture, fold: Fold, tally: Tally, *, span: Span, told: Teller) -> Optional[CaptureCut]:
