@@ -38,7 +38,7 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class Hits(msgspec.Struct, frozen=True):
-    """All pods that failed in the window, by name. `failures` are attempts."""
+    """All pods that failed in the window, the one that failed last at the end. `failures` are attempts."""
 
     pods: tuple[Hit, ...]
     seen: bool
@@ -78,13 +78,23 @@ def hits(now: NodeSnapshot) -> Hits:
             known = troubles.get(trouble.pod)
             if known is None or trouble.failures >= known[0].failures:
                 troubles[trouble.pod] = (trouble, source)
+            if trouble.recovered_at is not None:
+                # Whichever journal tells it: containerd's "returns sandbox id" ends a wait that kubelet's journal leaves open.
+                ups[trouble.pod] = max(trouble.recovered_at, ups.get(trouble.pod, trouble.recovered_at))
         for start in reading.value.starts:
             if start.at is not None and (start.pod not in ups or start.at > ups[start.pod]):
                 ups[start.pod] = start.at
     if not isinstance(now.kubelet, Observed):
         _up_by_veth(now, troubles, ups)
-    pods = tuple(_hit(t, source, ups.get(t.pod), now) for _, (t, source) in sorted(troubles.items()))
+    found = (_hit(t, source, ups.get(t.pod), now) for t, source in troubles.values())
+    pods = tuple(sorted(found, key=lambda h: (*in_time(h), h.pod)))
     return Hits(pods=pods, seen=any(isinstance(r, Observed) for _, r in readings))
+
+
+def in_time(hit: Hit) -> tuple[float, float, str]:
+    """By the newest failure, the first, and where the newest stands: an order in which no name has a part (law L2)."""
+    first, last = (t.timestamp() if t is not None else 0.0 for t in (hit.first_at, hit.last_at))
+    return last, first, hit.newest.newest.ref
 
 
 def _up_by_veth(now: NodeSnapshot, troubles: dict[str, tuple[PodTrouble, str]], ups: dict[str, datetime]) -> None:
@@ -109,12 +119,13 @@ def _hit(trouble: PodTrouble, source: str, up_at: Optional[datetime], now: NodeS
     )
 
 
-def impact(found: Hits, *, pod: str = "") -> Impact:
+def impact(found: Hits, *, pod: str = "", cut_off: tuple[str, ...] = ()) -> Impact:
     """The impact of the contract: all failed pods, worst first; with `pod` that one alone."""
-    pods = sorted((h for h in found.pods if not pod or h.pod == pod), key=lambda h: (not h.waits, -h.failures, h.pod))
+    pods = sorted((h for h in found.pods if not pod or h.pod == pod), key=lambda h: (not h.waits, -h.failures, *in_time(h), h.pod))
     times = [t for h in pods for t in (h.first_at, h.last_at) if t is not None]
     return Impact(
         pods=len(pods), failures=sum(h.failures for h in pods), waiting=sum(h.waits for h in pods),
         first_at=min(times, default=None), last_at=max(times, default=None),
         affected=tuple(Affected(h.pod, h.failures, h.first_at, h.last_at, h.up_at) for h in pods),
+        cut_off=tuple(p for p in cut_off if not pod or p == pod),
     )

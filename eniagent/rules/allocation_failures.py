@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eniagent.case.facts import Facts
+from eniagent.case.impact import in_time
 from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
 from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, failure
@@ -18,7 +19,7 @@ def check(facts: Facts) -> Outcome:
     first = min((h.first_at for h in hits if h.first_at), default=None)
     waits = tuple(h for h in hits if h.waits)
     until = None if waits else max((h.last_at for h in hits if h.last_at), default=None)
-    worst = max(waits or hits, key=lambda h: (h.failures, h.pod))
+    worst = max(waits or hits, key=lambda h: (h.failures, *in_time(h), h.pod))
     count = fact("allocation failures", sum(h.failures for h in hits), worst.source, expected=0)
     return Fires(proof=(count, failure(f"pods: {len(hits)}, waiting now: {len(waits)}", worst)), since=first, until=until)
 

@@ -31,7 +31,7 @@ def check(facts: Facts) -> Outcome:
         return Clear("every ENI of ipamd has its link and is attached", (fact("ENIs without a kernel link", 0, "kernel", ref="host/ip-link.json"),))
     proof = _proof(facts, gone)
     since = next((e.at for e in forced if e.at), None) or (facts.case.before[-1].taken_at if gone and facts.case.before else None)
-    subject = no_link[0].eni if no_link else next((e.fields["eni"] for e in forced if e.fields.get("eni")), ", ".join(sorted(g.ip for g in gone)[:4]))
+    subject = no_link[0].eni if no_link else next((e.fields["eni"] for e in forced if e.fields.get("eni")), ", ".join(g.ip for g in gone[:4]))
     last = forced[-1].at if forced else None
     stands = bool(no_link or gone or orphans) or last is None or facts.at - last <= timedelta(seconds=NOW_S)
     over = None if stands else last

@@ -27,7 +27,7 @@ def check(facts: Facts) -> Outcome:
         proof.append(fact(f"rules and routes missing for {pods} addresses", len(gaps), "kernel", expected=gaps[0].expected, ref="host/ip-rule.json"))
         proof.append(fact(f"{gaps[0].subject} is assigned to", gaps[0].pod, "ipamd /v1/enis", ref="/ENIs"))
     proof += [fact(f"route table of {g.eni}", "empty", "kernel", expected=g.expected, ref="host/ip-route.json") for g in tables[:2]]
-    return Fires(proof=tuple(proof), subject=", ".join(sorted({g.subject for g in gaps})[:4]) or tables[0].eni)
+    return Fires(proof=tuple(proof), subject=", ".join(list(dict.fromkeys(g.subject for g in gaps))[:4]) or tables[0].eni)
 
 
 def remedy(facts: Facts) -> Remedy:

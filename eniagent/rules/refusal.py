@@ -56,7 +56,7 @@ def brief(text: str, code: str) -> str:
     if at < 0:
         found = _NO_ANSWER.search(text)
         at = found.start() if found else 0
-    return text[at:].split("\n", 1)[0][:240]
+    return text[at:].split("\n", 1)[0]
 
 
 def _without_line(facts: Facts, cause: str, counted: tuple[Evidence, ...], subject: str) -> Outcome:

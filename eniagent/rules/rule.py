@@ -92,15 +92,16 @@ def fact(name: str, observed: Value, source: str, *, expected: Value = None, ref
 
 
 def line(name: str, event: Event) -> Evidence:
-    """A log line as evidence: its first line, cut."""
-    text = event.text.split("\n", 1)[0][:240]
+    """A log line as evidence: its first line. It is cut where it is printed: a cut here would leave half an id, which no redaction knows."""
+    text = event.text.split("\n", 1)[0]
     return fact(name, text, VIEW_OF_PROGRAM.get(event.program, event.program), ref=event.ref, at=event.at)
 
 
 def failure(name: str, hit: Hit) -> Evidence:
-    """A pod's newest failure as evidence."""
+    """A pod's newest failure as evidence: from the plugin's own words on, where they are told."""
     newest = hit.newest.newest
-    return fact(name, newest.text.split("\n", 1)[0][-240:], hit.source, ref=newest.ref, at=newest.at)
+    text = newest.text.split("\n", 1)[0]
+    return fact(name, text[max(text.rfind("plugin type="), 0) :], hit.source, ref=newest.ref, at=newest.at)
 
 
 def waiting(facts: Facts) -> tuple[Evidence, ...]:
