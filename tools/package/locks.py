@@ -152,9 +152,9 @@ def resolve(uv: str) -> None:
             wheels = [wheel for pin, architecture in zip(pins, ARCHITECTURES) for wheel in _chosen(pin, _target(tag, architecture), pathlib.Path(place))]
         (LOCKS / f"{tag}.txt").write_text(render(tag, wheels), encoding="utf-8")
     # What builds our own wheel must run on the oldest Python that may build it.
-    pins = _compiled(uv, ["-"], "3.9", "x86_64", given="hatchling>=1.21\n")
+    builders = _compiled(uv, ["-"], "3.9", "x86_64", given="hatchling>=1.21\n")
     with tempfile.TemporaryDirectory() as place:
-        (LOCKS / "build.txt").write_text(render("build", _chosen(pins, list(ANYWHERE), pathlib.Path(place))), encoding="utf-8")
+        (LOCKS / "build.txt").write_text(render("build", _chosen(builders, list(ANYWHERE), pathlib.Path(place))), encoding="utf-8")
 
 
 def _resolved(uv: str, tag: str, architecture: str) -> list[str]:
