@@ -146,7 +146,7 @@ class _Look:
                 argv.append(f"--since={_moment(since) if isinstance(since, datetime) else _micros(since + 1)}")
             if until is not None:
                 argv.append(f"--until={_micros(until)}")
-            if self._tool.greps:
+            if self._tool.greps and self._probe.grep:
                 argv += [f"--grep={self._probe.grep}", "--case-sensitive=yes"]
             pipes.append(Pipe((*argv, *self._matches), deadline=self._deadline, ahead_bytes=AHEAD_BYTES[min(number, 1)]))
         return pipes
@@ -169,7 +169,7 @@ class _Look:
             for pipe in pipes:
                 stream = pipe.pieces()
                 try:
-                    yield from stream if self._tool.greps else keep(stream, self._probe.grep)
+                    yield from stream if self._tool.greps or not self._probe.grep else keep(stream, self._probe.grep)
                 except CaptureCut as broken:
                     # The later half is worth more than the earlier one: what it has read ahead is still told.
                     cut = cut or broken

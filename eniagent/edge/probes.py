@@ -128,7 +128,7 @@ class Taker:
     def _journal(self, probe: ReadJournal) -> Capture:
         from eniagent.edge.journal import capture_journal
 
-        directory = self._settings.journal_dir or _journal_below(self._settings.root)
+        directory = self._settings.journal_dir or journal_below(self._settings.root)
         return capture_journal(probe, span=self._span, journal_dir=directory, deadline=self._deadline)
 
     def _get(self, probe: HttpGet) -> Capture:
@@ -162,7 +162,7 @@ class Taker:
         return f"unix:{resolve(url[5:], root=root)}" if url.startswith("unix:") else url
 
 
-def _journal_below(root: str) -> Optional[str]:
+def journal_below(root: str) -> Optional[str]:
     """The journal directory of a host that is mounted elsewhere; None leaves the choice to journalctl."""
     if root == "/":
         return None

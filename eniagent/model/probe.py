@@ -68,7 +68,7 @@ class ReadJournal(msgspec.Struct, frozen=True, tag=True):
     file: str
     units: tuple[str, ...]
     identifiers: tuple[str, ...]
-    grep: str  # PCRE2 that keeps every line a reader could use
+    grep: str  # PCRE2 that keeps every line a reader could use; "" keeps all
 
 
 class ReadProcesses(msgspec.Struct, frozen=True, tag=True):
