@@ -11,6 +11,7 @@ from typing import Optional
 from eniagent import __version__
 from eniagent.case import eventual
 from eniagent.case import impact as impact_of
+from eniagent.case.cut_off import cut_off
 from eniagent.case.facts import Facts
 from eniagent.case.ledger import ledger
 from eniagent.case.outlook import outlook
@@ -84,7 +85,7 @@ def diagnose(case: Case, *, with_ledger: bool = False, pod: str = "") -> Diagnos
         advice=advice,
         ruled_out=_ruled_out(outcomes),
         unobserved=unobserved,
-        impact=impact_of.impact(facts.hits, pod=pod),
+        impact=impact_of.impact(facts.hits, pod=pod, cut_off=cut_off(facts) if any(c.code in _NETWORK_LOST for c in causes) else ()),
         numbers=_numbers(facts),
         outlook=outlook(facts),
         ledger=ledger(case) if with_ledger else None,

@@ -126,6 +126,8 @@ class Impact(msgspec.Struct, frozen=True):
     first_at: Optional[datetime] = None
     last_at: Optional[datetime] = None
     affected: tuple[Affected, ...] = ()
+    cut_off: tuple[str, ...] = ()
+    """Pods that run and have lost their network. They failed no attempt, so they are not among `affected`."""
 
 
 class EniNumbers(msgspec.Struct, frozen=True):

@@ -83,6 +83,14 @@ def title(finding: Finding) -> str:
 def impact(diagnosis: Diagnosis) -> str:
     """Who was hit, in one line."""
     hit = diagnosis.impact
+    if hit.cut_off:
+        lost = f"{len(hit.cut_off)} running pod{'' if len(hit.cut_off) == 1 else 's'} without network"
+        return lost if not hit.pods else f"{lost}; {_failed(diagnosis)}"
+    return _failed(diagnosis)
+
+
+def _failed(diagnosis: Diagnosis) -> str:
+    hit = diagnosis.impact
     if not hit.pods and not hit.failures:
         return "no pod is seen to fail for want of an address or network"
     times = "" if hit.first_at is None else f", first {moment(hit.first_at)}"

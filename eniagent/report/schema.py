@@ -95,6 +95,7 @@ DESCRIPTIONS: dict[str, dict[str, str]] = {
         "pods": "Pods that failed within the window.",
         "failures": "Failed attempts within the window.",
         "waiting": "Pods that have no address now.",
+        "cut_off": "Pods that run and have lost their network; they failed no attempt.",
     },
 }
 """Struct -> field -> what it means, where the name alone does not say it."""

@@ -111,6 +111,9 @@ def _finding(finding: Finding, *, name: str, now: datetime) -> Iterator[str]:
 
 
 def _affected(diagnosis: Diagnosis) -> Iterator[str]:
+    if diagnosis.impact.cut_off:
+        yield "running pods without network"
+        yield from (f"  {plain(pod, limit=320)}" for pod in diagnosis.impact.cut_off)
     if diagnosis.impact.affected:
         yield "affected pods (failures, first, last, recovered)"
     for hit in diagnosis.impact.affected:

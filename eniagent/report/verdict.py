@@ -84,9 +84,9 @@ def _impact(diagnosis: Diagnosis) -> Section:
         first, *rest = path_lines(diagnosis.pod)
         return _listed("Pod", rest, lambda line: plain(line, limit=170), rank=0, head=plain(first.partition(" ")[2], limit=200), inline=False)
     waiting = [hit for hit in diagnosis.impact.affected if hit.recovered_at is None]
-    hits = waiting or list(diagnosis.impact.affected)
-    head = plain(phrases.impact(diagnosis), limit=160) + (": pods" if hits else "")
-    return _listed("Impact", hits, lambda hit: plain(hit.pod, limit=80), rank=6, head=head)
+    names = list(diagnosis.impact.cut_off) or [hit.pod for hit in waiting or diagnosis.impact.affected]
+    head = plain(phrases.impact(diagnosis), limit=160) + (": pods" if names else "")
+    return _listed("Impact", names, lambda name: plain(name, limit=80), rank=6, head=head)
 
 
 def _why(diagnosis: Diagnosis) -> list[Section]:
