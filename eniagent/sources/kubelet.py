@@ -21,7 +21,7 @@ FILE = "journal/kubelet.jsonl"
 
 _HEAD = r"\d{4} [\d:.]+ +\d+ "
 GREP = (
-    rf"^(?:I{_HEAD}(?:pod_startup_la|kubelet\.go:\d+\] \"?(?:SyncLoop \(?(?:DEL|REM|PLEG[^T]*Type\"?:\"?ContainerSt)|skipping pod sync|Pod admission)"
+    rf"^(?:I{_HEAD}(?:pod_startup_la|kubelet\.go:\d+\] \"?(?:SyncLoop \(?(?:DEL|REM|PLEG\): (?:\"|[^=]*=[^=]*=&)[^T]*Type:\"?ContainerSt)|skipping pod sync|Pod admission)"
     r"|event\.go:\d+\] .*(?:FailedCreatePodS|[cC]reate pod s|aws-node|OutOfpods)|prober\.go:\d+\] (?:\"Probe [^=]*=[^=]*=\"kube-system/aws-|[^\"]*\"aws-)|setters\.go|(?:predicate|util|oom_watcher\w*)\.go:\d+\] .*(?:pods|aws-))"
     rf"|[EWF]{_HEAD}(?:kubelet\.go|cni\.go|docker_manager|pod_workers\.go:\d+\] \"Error syncing pod, skipping\" err=\"(?:network is not|failed to \\\"StartContainer\\\" for \\\"aws-)"
     r"|pod_workers\.go:\d+\] E.*(?:SetupNetwork|container=aws-|etwork)|prober\.go:\d+\] (?:\"Probe [^=]*=[^=]*=\"kube-system/aws-|[^\"]*\"aws-)|(?:[^x]*x)+?(?<=andbox|andBox))"
@@ -29,7 +29,8 @@ GREP = (
 )
 """Anchored at klog's header, so that journalctl's interpreted PCRE2 gives up on most lines within 40 bytes. The same text is
 valid for Python's `re`. `andbox` is looked for at each `x`, the rarest letter in it; `[^T]*T` and the like stop where `.*` would
-run to the end and come back."""
+run to the end and come back. Not asked for are PLEG's events as kubelet prints them from 1.27 on (`event={"ID":...`): there the
+start tracker and containerd's journal tell who came up, and every pod prints several of them."""
 
 _KLOG = re.compile(rb"[EIWF]\d{4} [\d:.]+ +\d+ ([\w.-]+?)\.go:\d+\] ")
 _FIND_KLOG = re.compile(rb"(?<![\w.-])[EIWF]\d{4} [\d:.]+ +\d+ ([\w.-]+?)\.go:\d+\] ")

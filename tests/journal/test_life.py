@@ -9,6 +9,7 @@ import pytest
 
 from bench.journal_lines import Attempt, Line, docker_text, structured_plugin
 from eniagent.model.record import PodTrouble
+from eniagent.sources import kubelet
 from tests.journal import reading
 
 
@@ -111,3 +112,12 @@ def test_start_durations_are_read_as_kubelet_logged_them(text: str, slo: float, 
     (start,) = reading.journal(reading.as_json(reading.entries([line]))).starts
     assert (start.pod, start.slo_s, start.e2e_s) == ("default/web-1", slo, e2e)
     assert start.created_at is not None and start.created_at.isoformat() == "2026-11-25T14:14:20+00:00"
+
+
+@pytest.mark.parametrize("end", [end for end in (*ENDS, *GOES) if end not in ("structured PLEG", "volumes")])
+def test_the_prefilter_keeps_the_ends(end: str) -> None:
+    """journalctl's pattern lets through what ends a trouble (of PLEG's events only the forms of kubelets without a start tracker)."""
+    import re
+
+    line = ({**ENDS, **GOES})[end](reading.attempts(1)[0])
+    assert re.match(kubelet.GREP.encode(), reading.entries([line])[0].message)
