@@ -62,7 +62,7 @@ def cause_of(event: Event) -> str:
     code = event.fields.get("code", "")
     if code:
         return cause_of_code(code, event.fields.get("operation", ""), event.text)
-    if event.fields.get("network") and not speaks_of_imds(event.text) and event.signature in ("ec2-refused", "init-failed"):
+    if event.fields.get("network") and not speaks_of_imds(event.text) and event.fields.get("inner", "") in ("", "ec2-refused") and event.signature in ("ec2-refused", "init-failed"):
         return "aws-api-unreachable"
     return ""
 

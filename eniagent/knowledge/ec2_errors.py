@@ -79,7 +79,7 @@ _WORDED = (
 )
 _NETWORK = re.compile(
     r"dial tcp|no such host|i/o timeout|connection refused|connection reset|network is unreachable|TLS handshake timeout"
-    r"|context deadline exceeded|exceeded maximum number of attempts|send request failed|request canceled|EOF"
+    r"|context deadline exceeded|exceeded maximum number of attempts|send request failed|request canceled|(?:Post|Get|Put) \"?https?://\S+ (?:unexpected )?EOF"
 )
 
 

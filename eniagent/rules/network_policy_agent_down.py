@@ -14,7 +14,7 @@ from eniagent.rules.worded import check_words
 
 def check(facts: Facts) -> Outcome:
     """Words of the plugin that waited for the agent."""
-    return check_words(facts, 'network policy agent that does not answer', log=("plugin-policy", "npa-attach-failed", "npa-stopped"), failures=("policy-agent",), ends=())
+    return check_words(facts, 'network policy agent that does not answer', log=("plugin-policy", "npa-attach-failed", "npa-stopped"), failures=("policy-agent",), starves=True)
 
 
 def remedy(facts: Facts) -> Remedy:
@@ -40,6 +40,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "cni-network-policy.html",
-    explains=('allocation-failures', 'slow-pod-start', 'address-leaked'),
+    explains=('allocation-failures', 'slow-pod-start', 'address-leaked', 'pool-exhausted', 'cooldown-starved', 'warm-pool-lag', 'eni-limit-reached', 'max-pods-mismatch'),
     looks=(Look("ls -l /var/run/aws-node/npa.sock"), Look("kubectl -n kube-system logs -l k8s-app=aws-node -c aws-eks-nodeagent --tail=20", "kubectl")),
 )

@@ -12,7 +12,7 @@ from eniagent.rules.worded import check_words
 
 def check(facts: Facts) -> Outcome:
     """Words of the plugin after an address was given."""
-    return check_words(facts, "failed set-up of the pod's network", log=("host-network-failed", "checkpoint-write-failed", "plugin-setup"), failures=("setup-network", "egress-setup", "windows-setup"), ends=("ipamd-serving", "add-ok"))
+    return check_words(facts, "failed set-up of the pod's network", log=("host-network-failed", "checkpoint-write-failed", "plugin-setup"), failures=("setup-network", "egress-setup", "windows-setup"), ends=("ipamd-serving", "add-ok"), starves=True)
 
 
 def remedy(facts: Facts) -> Remedy:
@@ -37,6 +37,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=GUIDE,
-    explains=('allocation-failures', 'slow-pod-start'),
+    explains=('allocation-failures', 'slow-pod-start', 'pool-exhausted', 'cooldown-starved', 'warm-pool-lag'),
     looks=(Look("grep -iE 'failed to setup|SetupPodNetwork' /var/log/aws-routed-eni/plugin.log | tail -3"),),
 )
