@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Optional
+from typing import Optional, Union
 
 from eniagent.model.chronicle import Failure, Gap, Transition
 from eniagent.model.net import PodName
@@ -57,13 +57,20 @@ def store_failures(connection: sqlite3.Connection, failures: Iterable[Failure]) 
     return tuple(new)
 
 
-def attempt_of(failure: Failure) -> bytes:
-    """What tells one attempt of a pod from the others: the sandbox's id, else the time of its first line."""
+def attempt_of(failure: Failure) -> Union[bytes, str]:
+    """What tells one attempt of a pod from the others: the sandbox's id as bytes, else a text: one that is no hex, or a time."""
     try:
         sandbox = bytes.fromhex(failure.sandbox)
     except ValueError:
-        sandbox = failure.sandbox.encode()
-    return sandbox or b"@%d" % (us(failure.at) or 0)
+        return f"={failure.sandbox}"
+    return sandbox or f"@{us(failure.at) or 0}"
+
+
+def _sandbox_of(attempt: Union[bytes, str]) -> str:
+    """The inverse. SQLite keeps bytes and text apart."""
+    if isinstance(attempt, bytes):
+        return attempt.hex()
+    return attempt[1:] if attempt.startswith("=") else ""
 
 
 def _bits(programs: Iterable[str]) -> int:
@@ -86,10 +93,9 @@ def load_failures(connection: sqlite3.Connection, *, since: Optional[datetime], 
     return [_failure(*row) for row in rows]
 
 
-def _failure(pod: str, attempt: bytes, at_us: int, signature: str, programs: int, uid: Optional[str], text: Optional[str]) -> Failure:
+def _failure(pod: str, attempt: Union[bytes, str], at_us: int, signature: str, programs: int, uid: Optional[str], text: Optional[str]) -> Failure:
     told = tuple(name for bit, name in enumerate(PROGRAMS) if programs >> bit & 1)
-    sandbox = "" if attempt[:1] == b"@" else attempt.hex()
-    return Failure(PodName(pod), sandbox, moment(at_us) if at_us else None, signature, told, uid or "", text or "")
+    return Failure(PodName(pod), _sandbox_of(attempt), moment(at_us) if at_us else None, signature, told, uid or "", text or "")
 
 
 def _between(since: Optional[datetime], until: Optional[datetime]) -> tuple[int, int]:

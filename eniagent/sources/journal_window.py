@@ -6,9 +6,9 @@ moves up and says so. What it tells equals what a single fold over the same entr
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Optional
 
 import msgspec
@@ -17,18 +17,19 @@ from eniagent.model.chronicle import Failure, Transition
 from eniagent.model.net import PodName
 from eniagent.model.record import Journal, PodStart, PodTrouble
 from eniagent.sources.journal_fold import START, STARTS_KEPT, Fold, Heard, _Trouble, time_of
+from eniagent.sources.journal_kept import ATTEMPTS_KEPT, Kept
 from eniagent.sources.journal_text import micros
 from eniagent.sources.kubelet_starts import parse_start
 from eniagent.sources.sandbox_errors import Pod, Tail, plain
 
-ATTEMPTS_KEPT = 200_000
 PODS_KEPT = 6_000
 IDS_KEPT = 1 << 15
 NAMED_US = 60_000_000
 """How long a sandbox without a pod's name waits for the line that names it."""
-MINUTE_US = 60_000_000
 RECENT_US = 5_000_000
 RECOVERED, GONE = "pod-recovered", "pod-gone"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
@@ -49,16 +50,6 @@ class Memory(msgspec.Struct, frozen=True):
     attempts: dict[str, tuple[int, int, str]] = {}
 
 
-class _Kept:
-    """A pod's attempts in the window: their times, and their signatures as places in the window's list of names."""
-
-    __slots__ = ("times", "kinds")
-
-    def __init__(self) -> None:
-        self.times = array("q")
-        self.kinds = array("H")
-
-
 class Window(Fold):
     """One program's journal over a moving window."""
 
@@ -67,11 +58,7 @@ class Window(Fold):
         self.now_us = 0
         self.ever = False
         """Whether an entry of the program was ever seen."""
-        self._kept: dict[bytes, _Kept] = {}
-        self._names: list[str] = []
-        self._places: dict[str, int] = {}
-        self._total = self._floor_us = 0
-        self._minutes: dict[int, dict[str, int]] = {}
+        self._kept = Kept()
         self._begun: deque[tuple[int, PodStart]] = deque(maxlen=STARTS_KEPT)
         self._learned: list[tuple[bytes, Heard]] = []
         self._ended: list[Transition] = []
@@ -89,16 +76,9 @@ class Window(Fold):
         self._learned.append((self._pod, heard))
 
     def _keep(self, pod: bytes, at_us: int, signature: str) -> None:
-        kept = self._kept.setdefault(pod, _Kept())
-        place = self._places.get(signature)
-        if place is None:
-            place = self._places[signature] = len(self._names)
-            self._names.append(signature)
-        kept.times.append(self._arrived(at_us))
-        kept.kinds.append(place)
-        self._total += 1
-        if self._total > ATTEMPTS_KEPT:
-            self._shed_attempts()
+        self._kept.add(pod, signature, at_us=self._arrived(at_us))
+        if self._kept.total > ATTEMPTS_KEPT:
+            self._expire(self._kept.raise_floor())
 
     def _arrived(self, at_us: int) -> int:
         """An entry from a clock that was ahead is as old as its arrival: else it would stay until that time comes."""
@@ -149,8 +129,7 @@ class Window(Fold):
         self._count(what, 1, self.until_us)
 
     def _count(self, what: str, number: int, at_us: int) -> None:
-        minute = self._minutes.setdefault(self._arrived(at_us) // MINUTE_US, {})
-        minute[what] = minute.get(what, 0) + number
+        self._kept.count(what, number, at_us=self._arrived(at_us))
 
     def seen(self, number: int, *, at_us: int, cursor: bytes) -> None:
         """So many entries of the program were read, the last of them this one."""
@@ -178,48 +157,32 @@ class Window(Fold):
 
     def journal(self, *, since_us: int, garbled: int, cut: str) -> Journal:
         """The journal over the window. Sandboxes that waited too long for a pod's name are counted without one."""
-        self._expire(max(since_us, self._floor_us))
+        self._expire(max(since_us, self._kept.floor_us))
         for key, heard in [(k, h) for k, h in self._unnamed.items() if self.until_us - h.at_us > NAMED_US]:
             del self._unnamed[key]
             self._count_unnamed(key, heard)
-        told = [self._told_pod(pod, kept) for pod, kept in sorted(self._kept.items())]
-        counts: dict[str, int] = {}
-        for minute in self._minutes.values():
-            for name, number in minute.items():
-                counts[name] = counts.get(name, 0) + number
+        told = [self._told_pod(pod) for pod in self._kept.pods]
+        counts = self._kept.counts()
         entries, uncounted = counts.pop("", 0), counts.pop("failures", 0)
         for name, number in ((name, number) for trouble in told for name, number in trouble.signatures.items()):
             counts[name] = counts.get(name, 0) + number
-        events = sorted((e for kept in self._events.values() for e in kept), key=lambda e: (e.at is not None, e.at or time_of(2), e.signature))
+        events = sorted((e for kept in self._events.values() for e in kept), key=lambda e: (e.at is not None, e.at or _EPOCH, e.signature))
         return Journal(
             program=self.program, pods=tuple(told), starts=tuple(start for _, start in self._begun), events=tuple(events), counts=dict(sorted(counts.items())),
-            failures=sum(trouble.failures for trouble in told) + uncounted, since=time_of(max(self.since_us, self._floor_us)), until=time_of(self.until_us),
+            failures=sum(trouble.failures for trouble in told) + uncounted, since=time_of(max(self.since_us, self._kept.floor_us)), until=time_of(self.until_us),
             entries=entries, garbled=garbled, cursor=self.cursor.decode("ascii", "replace"), cut=cut,
         )  # fmt: skip
 
-    def _told_pod(self, pod: bytes, kept: _Kept) -> PodTrouble:
-        signatures: dict[str, int] = {}
-        for place in kept.kinds:
-            name = self._names[place]
-            signatures[name] = signatures.get(name, 0) + 1
-        whole = self._told(pod, self.pods[pod])
+    def _told_pod(self, pod: bytes) -> PodTrouble:
+        kept, whole = self._kept.told(pod), self._told(pod, self.pods[pod])
         return msgspec.structs.replace(
-            whole, failures=len(kept.times), first_at=time_of(min(kept.times)), last_at=time_of(max(kept.times)), signatures=dict(sorted(signatures.items()))
+            whole, failures=kept.failures, first_at=time_of(kept.first_us), last_at=time_of(kept.last_us), signatures=kept.signatures
         )
 
     def _expire(self, since_us: int) -> None:
         """Forget what lies before the window."""
-        for pod, kept in list(self._kept.items()):
-            old = 0
-            while old < len(kept.times) and kept.times[old] < since_us:
-                old += 1
-            if old:
-                self._total -= old
-                del kept.times[:old], kept.kinds[:old]
-                if not kept.times:
-                    self._drop(pod)
-        for minute in [m for m in self._minutes if (m + 1) * MINUTE_US <= since_us]:
-            del self._minutes[minute]
+        for pod in self._kept.expire(since_us):
+            self._drop(pod)
         while self._begun and self._begun[0][0] < since_us:
             self._begun.popleft()
         opens = time_of(since_us)
@@ -229,8 +192,6 @@ class Window(Fold):
                 del self._events[name]
 
     def _drop(self, pod: bytes) -> None:
-        kept = self._kept.pop(pod, None)
-        self._total -= len(kept.times) if kept is not None else 0
         dropped = self.pods.pop(pod, None)
         if dropped is not None:
             self._by_uid.pop(dropped.uid, None)
@@ -240,18 +201,9 @@ class Window(Fold):
         """Drop an eighth of the pods, those that are over first. Their attempts stay counted."""
         order = sorted(self.pods, key=lambda pod: (not self.pods[pod].over, self.pods[pod].last_us))
         for pod in order[: PODS_KEPT // 8]:
-            kept = self._kept.get(pod, _Kept())
-            for at_us, place in zip(kept.times, kept.kinds):
-                self._count(self._names[place], 1, at_us)
-                self._count("failures", 1, at_us)
+            self._kept.dissolve(pod)
             self._drop(pod)
             self.count("pods-not-kept")
-
-    def _shed_attempts(self) -> None:
-        """The window begins later: at the time that half of the attempts lie before."""
-        times = sorted(at_us for kept in self._kept.values() for at_us in kept.times)
-        self._floor_us = times[len(times) // 2] + 1
-        self._expire(self._floor_us)
 
     def memory(self) -> Memory:
         """What must outlive the process so that the next one goes on as this one would have."""
