@@ -56,7 +56,7 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "cluster-endpoint.html",
-    explains=("allocation-failures", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "cni-not-initialized", "eniconfig-invalid", "branch-eni-unavailable"),
+    explains=("allocation-failures", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "cni-not-initialized", "eniconfig-invalid", "branch-eni-unavailable", "warm-pool-lag"),
     scope=Scope.CLUSTER,
     looks=(Look("grep -E 'API Server|Testing communication' /var/log/aws-routed-eni/ipamd.log | tail -3"), Look("curl -sk -m 5 https://10.100.0.1/version")),
 )

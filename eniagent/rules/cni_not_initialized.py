@@ -44,6 +44,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=GUIDE,
-    explains=('allocation-failures', 'slow-pod-start'),
+    explains=("allocation-failures", "slow-pod-start"),
     looks=(Look("ls -l /etc/cni/net.d"), Look("kubectl -n kube-system get pods -l k8s-app=aws-node -o wide", "kubectl")),
 )

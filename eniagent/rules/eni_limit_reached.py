@@ -82,6 +82,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "choosing-instance-type.html",
-    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "max-pods-mismatch", "cooldown-starved"),
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "max-pods-mismatch", "cooldown-starved", "warm-pool-lag"),
     looks=(Look("curl -s http://127.0.0.1:61679/v1/enis"), Look("curl -s http://127.0.0.1:61678/metrics | grep -E 'awscni_(eni_max|ip_max|assigned_ip|total_ip)'")),
 )

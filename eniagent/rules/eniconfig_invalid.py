@@ -59,7 +59,7 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "cni-custom-network.html",
-    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "cni-not-initialized", "eni-attach-failed"),
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "ipamd-not-ready", "ipamd-unreachable", "ipamd-crashing", "cni-not-initialized", "eni-attach-failed", "warm-pool-lag"),
     scope=Scope.ZONE,
     looks=(Look("kubectl get eniconfigs.crd.k8s.amazonaws.com -o wide", "kubectl"), Look("grep -i eniconfig /var/log/aws-routed-eni/ipamd.log | tail -3")),
 )

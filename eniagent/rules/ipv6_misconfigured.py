@@ -42,6 +42,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "cni-ipv6.html",
-    explains=('ipamd-not-ready', 'ipamd-crashing', 'ipamd-unreachable', 'allocation-failures', 'pool-exhausted', 'slow-pod-start'),
+    explains=("ipamd-not-ready", "ipamd-crashing", "ipamd-unreachable", "allocation-failures", "pool-exhausted", "slow-pod-start", "warm-pool-lag"),
     looks=(Look("grep -iE 'ipv6' /var/log/aws-routed-eni/ipamd.log | tail -3"), Look("aws ec2 describe-network-interfaces --filters Name=attachment.instance-id,Values=INSTANCE --query 'NetworkInterfaces[].Ipv6Prefixes'", "aws")),
 )

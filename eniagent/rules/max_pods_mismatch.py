@@ -63,6 +63,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=EKS_GUIDE + "choosing-instance-type.html",
-    explains=("allocation-failures", "pool-exhausted"),
+    explains=("allocation-failures", "pool-exhausted", "warm-pool-lag", "cooldown-starved"),
     looks=(Look("kubectl get node NODE -o jsonpath='{.status.capacity.pods}'", "kubectl"), Look("grep -h maxPods /etc/kubernetes/kubelet/config.json")),
 )

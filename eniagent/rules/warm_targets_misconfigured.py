@@ -71,6 +71,6 @@ RULE = Rule(
     check=check,
     remedy=remedy,
     reference=BEST_PRACTICES + "vpc-cni.html",
-    explains=("allocation-failures", "pool-exhausted", "slow-pod-start"),
+    explains=("allocation-failures", "pool-exhausted", "slow-pod-start", "warm-pool-lag", "cooldown-starved"),
     looks=(Look("kubectl -n kube-system get daemonset aws-node -o jsonpath='{.spec.template.spec.containers[0].env}'", "kubectl"), Look("grep 'IP pool manager' /var/log/aws-routed-eni/ipamd.log | tail -1")),
 )
