@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from eniagent import __version__
-from eniagent.cli import capacity, config, demo, diagnose, explain, timeline, triage
+from eniagent.cli import bundle, capacity, config, demo, diagnose, explain, timeline, triage
 from eniagent.cli.exit_codes import FLAGS, Code, UsageError
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.output import say
@@ -66,6 +66,7 @@ app.command("explain", epilog=_EPILOG)(explain.explain)
 app.command("timeline", epilog=_EPILOG)(timeline.timeline)
 app.command("capacity", epilog=_EPILOG)(capacity.capacity)
 app.command("demo", epilog=_EPILOG)(demo.demo)
+app.add_typer(bundle.app, name="bundle", epilog=_EPILOG)
 app.add_typer(config.app, name="config", epilog=_EPILOG)
 
 _VALUED = {"--config", *(FLAGS[name] for name in FLAGS if name not in ("since_s", "deadline_s"))}

@@ -17,6 +17,7 @@ from eniagent.cli.log import Log
 from eniagent.edge.errors import AgentError
 
 if TYPE_CHECKING:
+    from eniagent.edge.bundle_kept import Look
     from eniagent.edge.look import Keeper
     from eniagent.edge.settings import Settings
     from eniagent.model.capture import Seen
@@ -29,6 +30,10 @@ class Looked(msgspec.Struct, frozen=True):
     case: Case
     seen: Seen
     cut_off: bool
+    looks: tuple[Look, ...] = ()
+    """Of captures: what each look saw. Of this node they are with the keeper."""
+    redaction: str = ""
+    """How a bundle was redacted that the case comes from."""
 
 
 class Late(AgentError):
@@ -47,14 +52,13 @@ def case_in_time(settings: Settings, *, path: Optional[str], log: Log, fields: O
 
 
 def case_of(path: str, settings: Settings) -> Looked:
-    """The case that captures hold: the last of a series is *now*. Raises `CapturesError`."""
-    from eniagent import sources
-    from eniagent.edge import captures
-    from eniagent.model.snapshot import Case
+    """The case that captures, a bundle or a collector's archive hold: the last of a series is *now*. Raises `CapturesError`."""
+    from eniagent.edge import archives
+    from eniagent.edge.bundle_kept import Look
 
-    series = captures.read_series(path, since_s=settings.since_s)
-    *before, now = (sources.snapshot(opened.seen, opened.span, told=opened.told) for opened in series)
-    return Looked(case=Case(now=now, before=tuple(before)), seen=series[-1].seen, cut_off=False)
+    door = archives.open_path(path, since_s=settings.since_s, always=settings.origin("since_s") != "default")
+    looks = tuple(Look(opened.span, seen=opened.seen) for opened in door.series)
+    return Looked(case=door.case(), seen=door.series[-1].seen, cut_off=False, looks=looks, redaction=door.redaction)
 
 
 def limit_s(settings: Settings, *, confirm: bool) -> float:

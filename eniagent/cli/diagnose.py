@@ -1,6 +1,6 @@
 """`eniagent diagnose`: one look at this node, or at captures of one, and the verdict.
 
-Refuses to lock, to write anything but the answer, and to outlast its deadline.
+Refuses to lock unless a bundle is asked for, to write anything but the answer and that bundle, and to outlast its deadline.
 """
 
 # No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import msgspec
 import typer
 
+from eniagent.cli import bundling
 from eniagent.cli.exit_codes import Code, UsageError, leading
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.limit import HardLimit, OutOfTime
@@ -19,6 +20,8 @@ from eniagent.cli.names import pod_name
 from eniagent.cli.output import check_target, say, wants_colour, write_file
 
 if TYPE_CHECKING:
+    from eniagent.cli.cases import Looked
+    from eniagent.edge.look import Keeper
     from eniagent.edge.settings import Settings
     from eniagent.model.finding import Diagnosis
     from eniagent.model.snapshot import Case
@@ -40,11 +43,20 @@ class FailOn(str, enum.Enum):
     WARNING = "warning"
 
 
+class Redact(str, enum.Enum):
+    """The words of `--redact`."""
+
+    SECRETS = "secrets"
+    IDENTIFIERS = "identifiers"
+    NONE = "none"
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """A diagnosis, and whether the deadline came before all was seen."""
+    """A diagnosis, and whether the deadline came before all was seen. `looked`: what it was made from, where anything was."""
 
     diagnosis: "Diagnosis"
     cut_off: bool
+    looked: Optional["Looked"] = None
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -54,12 +66,13 @@ class Wanted(msgspec.Struct, frozen=True):
     ledger: bool = False
     confirm: bool = False
     aws: bool = False
+    bundle: bool = False
 
 
 def diagnose(
     ctx: typer.Context,
     since: Annotated[Optional[str], typer.Option(metavar="DURATION", help="How far back to read, as 30s, 15m, 1h, 2d [1h]")] = None,
-    from_: Annotated[Optional[str], typer.Option("--from", metavar="PATH", help="Captures of a node, instead of this node")] = None,
+    from_: Annotated[Optional[str], typer.Option("--from", metavar="PATH", help="A bundle, captures, or a collector's archive, instead of this node")] = None,
     pod: Annotated[Optional[str], typer.Option(metavar="NS/NAME", help="Tell of this pod: its failures, address, link, wait and timeline")] = None,
     format_: Annotated[Format, typer.Option("--format", help="Form of the answer")] = Format.TEXT,
     output: Annotated[Optional[str], typer.Option(metavar="FILE", help="Write the answer there; stdout gets its first line")] = None,
@@ -69,18 +82,44 @@ def diagnose(
     ledger: Annotated[bool, typer.Option("--ledger", help="Tell of each ENI and address what every view says")] = False,
     confirm: Annotated[bool, typer.Option("--confirm", help="Look again after 60 s, for views that agree only in time; the deadline becomes 90 s")] = False,
     aws: Annotated[bool, typer.Option("--aws", help="Ask EC2 and CloudTrail as well (extra `aws`, read-only rights)")] = False,
+    bundle: Annotated[bool, typer.Option("--bundle", help="Also write a bundle for support, to bundle_dir [/var/log/support]")] = False,
+    redact: Annotated[Optional[Redact], typer.Option("--redact", help="What to remove from answer and bundle [secrets]")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm --redact none")] = False,
 ) -> int:
     """Say what is wrong, since when, who is affected, which fact proves it, what was ruled out, and what to do next."""
     given: Globals = ctx.obj
-    settings = given.settings(since_s=since, deadline_s=deadline)
+    settings = given.settings(since_s=since, deadline_s=deadline, redact=redact.value if redact is not None else None)
+    bundling.check_redaction(settings, yes=yes)
     if output is not None and output != "-":
         check_target(output)
     if aws:
         _check_aws(from_)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    answer = _answer(settings, path=from_, log=log, wanted=Wanted(pod=pod_name(pod), ledger=ledger, confirm=confirm, aws=aws))
-    tell(answer.diagnosis, format_=format_, output=output)
+    wanted = Wanted(pod=pod_name(pod), ledger=ledger, confirm=confirm, aws=aws, bundle=bundle)
+    if bundle:
+        return _with_bundle(settings, path=from_, log=log, wanted=wanted, format_=format_, output=output, fail_on=fail_on, strict=strict, quiet=given.quiet)
+    answer = answer_of(settings, path=from_, log=log, wanted=wanted)
+    tell(bundling.redacted(answer, settings), format_=format_, output=output)
     return exit_code(answer, fail_on=fail_on, strict=strict)
+
+
+def _with_bundle(
+    settings: "Settings", *, path: Optional[str], log: Log, wanted: Wanted, format_: Format, output: Optional[str],
+    fail_on: Optional[FailOn], strict: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """The verdict first, then the bundle and its line; JSON is one document and waits for what it tells of the bundle."""
+    work = bundling.Bundling(settings, profile="case", log=log, quiet=quiet)
+    answer = answer_of(work.look_settings if path is None else settings, path=path, log=log, wanted=wanted, keeper=work.keeper)
+    printed = bundling.redacted(answer, settings)
+    printed = printed if wanted.ledger else msgspec.structs.replace(printed, ledger=None)
+    if format_ is not Format.JSON:
+        tell(printed, format_=format_, output=output)
+    code, made = work.finish(answer, live=path is None)
+    if format_ is Format.JSON:
+        tell(msgspec.structs.replace(printed, bundle=made), format_=format_, output=output)
+    elif made is not None:
+        say(bundling.bundle_line(made))
+    return leading([code, exit_code(answer, fail_on=fail_on, strict=strict)])
 
 
 def exit_code(answer: Answer, *, fail_on: Optional[FailOn], strict: bool) -> Code:
@@ -107,19 +146,21 @@ def _check_aws(path: Optional[str]) -> None:
     aws.require()
 
 
-def _answer(settings: "Settings", *, path: Optional[str], log: Log, wanted: Wanted) -> Answer:
+def answer_of(settings: "Settings", *, path: Optional[str], log: Log, wanted: Wanted, keeper: Optional["Keeper"] = None) -> Answer:
+    """Look at this node or open `path`, and judge; within the deadline, whatever happens."""
     from eniagent.cli import cases
     from eniagent.diagnose import diagnose as judge
     from eniagent.edge import clock
 
-    started_s = clock.ticks_s()
+    started_s, with_ledger = clock.ticks_s(), wanted.ledger or wanted.bundle
     # The looks end by themselves at the deadline; this is for a reader or a rule that is still at work long after it.
     try:
         with HardLimit(cases.limit_s(settings, confirm=wanted.confirm and path is None) * 1.25 + 1.0):
-            looked = cases.case_of(path, settings) if path is not None else cases.case_here(settings, log=log, aws=wanted.aws, confirm=wanted.confirm)
-            answer = Answer(diagnosis=judge(looked.case, with_ledger=wanted.ledger, pod=wanted.pod), cut_off=looked.cut_off)
+            looked = cases.case_of(path, settings) if path is not None else cases.case_here(settings, log=log, aws=wanted.aws, confirm=wanted.confirm, keeper=keeper)
+            answer = Answer(diagnosis=judge(looked.case, with_ledger=with_ledger, pod=wanted.pod), cut_off=looked.cut_off, looked=looked)
     except OutOfTime:
-        answer = Answer(diagnosis=judge(_unseen(settings), with_ledger=wanted.ledger, pod=wanted.pod), cut_off=True)
+        case = _unseen(settings)
+        answer = Answer(diagnosis=judge(case, with_ledger=with_ledger, pod=wanted.pod), cut_off=True, looked=cases.Looked(case=case, seen={}, cut_off=True))
     log.event(
         "diagnosis_made",
         verdict=answer.diagnosis.verdict.value,

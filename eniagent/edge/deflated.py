@@ -7,11 +7,13 @@ Source: RFC 1951, RFC 1952; zlib's crc32_combine.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from eniagent.edge.gunzip import inflate
 from eniagent.edge.spool import Guard, Spool
 
 LEVEL = 1
@@ -79,9 +81,14 @@ def packed(pieces: Iterable[bytes], directory: str, *, guard: Guard) -> Body:
     return packer.body()
 
 
+def plain(body: Body) -> Iterator[bytes]:
+    """What a body was before it was deflated."""
+    yield from inflate(itertools.chain((_HEAD,), body.spool.pieces(), (_tail(body.crc, body.size),)))
+
+
 def joined(bodies: Iterable[Body], *, mtime: int) -> Iterator[bytes]:
     """One gzip stream without a name in its header. Each body's spool is given back when it has been told."""
-    yield struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, mtime & 0xFFFFFFFF, 0, 255)
+    yield _head(mtime)
     crc = size = 0
     combine = _combiner()
     for body in bodies:
@@ -89,7 +96,18 @@ def joined(bodies: Iterable[Body], *, mtime: int) -> Iterator[bytes]:
         crc = combine(crc, body.crc, body.size)
         size += body.size
         body.spool.close()
-    yield _EMPTY_LAST_BLOCK + struct.pack("<II", crc, size & 0xFFFFFFFF)
+    yield _tail(crc, size)
+
+
+def _head(mtime: int) -> bytes:
+    return struct.pack("<BBBBIBB", 0x1F, 0x8B, 8, 0, mtime & 0xFFFFFFFF, 0, 255)
+
+
+def _tail(crc: int, size: int) -> bytes:
+    return _EMPTY_LAST_BLOCK + struct.pack("<II", crc, size & 0xFFFFFFFF)
+
+
+_HEAD = _head(0)
 
 
 def _combiner() -> Callable[[int, int, int], int]:

@@ -1,0 +1,183 @@
+"""One bundle within a run: the place and what is to be kept before the look, the archive and its line on stdout after the verdict.
+
+Refuses to cost the verdict: whatever goes wrong here is told after it, with its own exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Optional
+
+import msgspec
+
+from eniagent.cli.exit_codes import Code, UsageError, leading
+from eniagent.cli.limit import HardLimit, OutOfTime
+from eniagent.cli.log import Log
+from eniagent.cli.output import complain
+from eniagent.edge.errors import AgentError
+from eniagent.report.plain import plain, token
+
+if TYPE_CHECKING:
+    from eniagent.cli.diagnose import Answer
+    from eniagent.edge.bundle_create import Written
+    from eniagent.edge.bundle_kept import Kept
+    from eniagent.edge.bundle_place import Place
+    from eniagent.edge.settings import Settings
+    from eniagent.model.finding import Diagnosis
+
+CREATE_S, BESIDE_S = 120.0, 60.0
+"""How long `bundle create` may take in all, and a bundle beside a diagnosis, where nobody said."""
+LOOK_SHARE = 0.6
+"""Of a deadline that was given for both, what the look may take."""
+
+
+def check_redaction(settings: Settings, *, yes: bool) -> None:
+    """Raises `UsageError` where a bundle would hold everything as it is and nobody confirmed it."""
+    if settings.redact == "none" and not yes:
+        raise UsageError("--redact none writes secrets and identities as they are; add --yes to confirm, or use --redact secrets")
+
+
+def redacted(answer: Answer, settings: Settings) -> Diagnosis:
+    """The answer as it is printed. What was redacted more strictly before stays told so."""
+    from eniagent.edge.bundle_redaction import Redaction
+
+    before = answer.looked.redaction if answer.looked is not None else ""
+    strength = "secrets" if before == "identifiers" and settings.redact == "identifiers" else settings.redact
+    if answer.looked is None or strength == "none":
+        diagnosis = msgspec.structs.replace(answer.diagnosis, redaction=strength)
+    else:
+        diagnosis = Redaction(answer.looked.case, strength=strength, key=key_of(settings) if strength == "identifiers" else b"").diagnosis(answer.diagnosis)
+    return msgspec.structs.replace(diagnosis, redaction=before) if before in _STRICTER.get(diagnosis.redaction, ()) else diagnosis
+
+
+_STRICTER = {"none": ("secrets", "identifiers"), "secrets": ("identifiers",)}
+
+
+def key_of(settings: Settings) -> bytes:
+    """The key that pseudonyms are made with."""
+    from eniagent.edge import redaction_keys
+
+    return redaction_keys.key(settings)
+
+
+class Bundling:
+    """A bundle that is to be written in this run. `problem`: why it cannot be, known before the node was looked at."""
+
+    def __init__(self, settings: Settings, *, profile: str, log: Log, quiet: bool) -> None:
+        from eniagent.edge.bundle_kept import Kept
+        from eniagent.edge.bundle_place import Disk, choose
+        from eniagent.edge.clock import Deadline
+
+        self.settings = settings
+        self._profile, self._log, self._quiet = profile, log, quiet
+        self._is_locked = False
+        self.problem: Optional[AgentError] = None
+        self.keeper: Optional[Kept] = None
+        self.place: Optional[Place] = None
+        self._whole: Optional[Deadline] = Deadline(settings.deadline_s) if settings.origin("deadline_s") != "default" else None
+        try:
+            self.place = choose(settings)
+            self.keeper = Kept(self.place.spool, guard=Disk(self.place.spool).require)
+        except AgentError as error:
+            self.problem = error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the lock from before the look on. Raises what would keep the bundle from being written, where that is known already."""
+        from eniagent.edge import bundle_place
+
+        if self.problem is not None or self.place is None:
+            raise self.problem or AgentError("no place for a bundle")
+        with bundle_place.lock(self.place):
+            self._is_locked = True
+            yield
+
+    @property
+    def look_settings(self) -> Settings:
+        """Settings of the look: where one deadline was given for all, a part of it."""
+        if self._whole is None:
+            return self.settings
+        return msgspec.structs.replace(self.settings, deadline_s=max(0.5, self.settings.deadline_s * LOOK_SHARE))
+
+    def finish(self, answer: Answer, *, live: bool, beside_s: float = BESIDE_S) -> tuple[Code, Optional[dict[str, Any]]]:
+        """Write it. Returns the exit code and what the JSON tells of it. The answer's diagnosis has its ledger."""
+        try:
+            if self.problem is not None:
+                raise self.problem
+            written = self._write(answer, live=live, beside_s=beside_s)
+        except AgentError as error:
+            complain(f"eniagent: {plain(str(error))}")
+            return Code(error.exit_code), None
+        except OutOfTime:
+            complain("eniagent: the bundle was not done long after its deadline, so it was given up; raise --deadline")
+            return Code.BUNDLE_FAILED, None
+        return leading([Code.DEADLINE] if written.partial else []), told(written, asked=self._profile)
+
+    def _write(self, answer: Answer, *, live: bool, beside_s: float) -> Written:
+        from eniagent.edge import bundle_create, bundle_place
+        from eniagent.edge.bundle_kept import Look
+        from eniagent.edge.clock import Deadline
+        from eniagent.sources import Span
+
+        assert self.place is not None and self.keeper is not None and answer.looked is not None
+        deadline, case = self._whole or Deadline(beside_s), answer.looked.case
+        seen = list(answer.looked.looks) or self.keeper.looks[-1 - len(case.before) :] or [Look(Span(until=case.now.taken_at, since=case.now.since))]
+        material = bundle_create.Material(case, answer.diagnosis, seen, live)
+        wanted = bundle_create.Wanted(profile=self._profile, redact=self.settings.redact, key=key_of(self.settings) if self.settings.redact == "identifiers" else b"", options={"since_s": self.settings.since_s, "profile": self._profile})
+        progress = _Progress(quiet=self._quiet)
+        lock = contextlib.nullcontext() if self._is_locked else bundle_place.lock(self.place)
+        with lock, HardLimit(deadline.remaining_s * 1.25 + 10.0):
+            try:
+                written = bundle_create.create(material, wanted, place=self.place, settings=self.settings, deadline=deadline, progress=progress.show)
+            finally:
+                progress.end()
+            self._remember(written)
+        self._log.event("bundle_written", path=written.archive.path, size_bytes=written.archive.size_bytes, profile=written.profile, partial=written.partial, removed=list(written.removed))
+        return written
+
+    def _remember(self, written: Written) -> None:
+        if written.mapping:
+            from eniagent.edge import redaction_keys
+
+            redaction_keys.remember(self.settings, written.mapping)
+
+
+def told(written: Written, *, asked: str) -> dict[str, Any]:
+    """The bundle as the JSON tells it."""
+    archive = written.archive
+    return {
+        "path": archive.path, "sha256": archive.sha256, "size_bytes": archive.size_bytes, "profile": written.profile, "asked": asked,
+        "partial": written.partial or None, "notes": list(written.notes), "upload": "none",
+    }  # fmt: skip
+
+
+def bundle_line(bundle: dict[str, Any]) -> bytes:
+    """The line on stdout that scripts look for, and one for each note."""
+    more = "".join(f" {name}={token(str(bundle[name]), limit=40)}" for name in ("profile", "partial") if bundle[name])
+    lines = [f"ENIAGENT-BUNDLE path={token(bundle['path'], limit=400)} sha256={bundle['sha256']} upload={bundle['upload']}{more}"]
+    lines += [f"bundle: {plain(note, limit=300)}" for note in bundle["notes"]]
+    return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+
+class _Progress:
+    """What is being packed, on a terminal alone."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._wanted = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._shown = False
+
+    def show(self, path: str) -> None:
+        """The member at hand."""
+        if self._wanted:
+            sys.stderr.write(f"\r\x1b[Kbundle: {plain(path, limit=60)}")
+            sys.stderr.flush()
+            self._shown = True
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
