@@ -22,7 +22,7 @@ from eniagent.sources.frames import Frame, parse_frame
 
 FIRST_KEPT, NEWEST_KEPT = 16, 96
 TEXT_LIMIT = 1000
-_REFUSALS = frozenset(("ec2-refused", "init-failed", "imds-failed", "iam-event", "host-network-failed", "limits-unknown"))
+_REFUSALS = frozenset(("ec2-refused", "init-failed", "imds-failed", "iam-event", "host-network-failed", "limits-unknown", "imds-unseen-eni"))
 
 
 def _options() -> Any:
@@ -102,7 +102,7 @@ class LogFold:
         """All of one file. Raises what `chunks` raises, after taking in what came before."""
         number, rest = 0, b""
         try:
-            for block in _whole_lines(chunks):
+            for block in whole_lines(chunks):
                 number += self._block(name, block, number)
                 rest = block
         finally:
@@ -128,11 +128,15 @@ class LogFold:
         self.lines += count
         return count
 
-    def _line(self, line: bytes, ref: str) -> None:
+    def signature_of(self, line: bytes) -> Optional[signatures.Signature]:
+        """The first signature that matches a line."""
         matched = _which(self.program).Match(line)
-        if not matched:
+        return signatures.of_program(self.program)[min(matched)] if matched else None
+
+    def _line(self, line: bytes, ref: str) -> None:
+        signature = self.signature_of(line)
+        if signature is None:
             return
-        signature = signatures.of_program(self.program)[min(matched)]
         self.counts[signature.id] = self.counts.get(signature.id, 0) + 1
         if signature.role is not signatures.Role.NOISE:
             self.kept.setdefault(signature.id, _Kept()).add(line, ref)
@@ -154,14 +158,15 @@ class LogFold:
     def log(self) -> Log:
         """What was folded; events in the order in which they stand in the files."""
         events = [e for kept in self.kept.values() for line, ref in (*kept.first, *kept.newest) for e in self._event(line, ref)]
-        events.sort(key=lambda e: (e.at is None, e.at or self.span.until, _order(e.ref)))
+        events.sort(key=lambda e: (e.at is None, e.at or self.span.until, order(e.ref)))
         return Log(
             program=self.program, events=tuple(events), counts=self.counts, since=self.since, until=self.until,
             form=self.form, lines=self.lines, garbled=self.garbled,
         )
 
 
-def _order(ref: str) -> tuple[str, int]:
+def order(ref: str) -> tuple[str, int]:
+    """Where a line stands among those of its file."""
     name, _, line = ref.rpartition(":")
     return name, int(line) if line.isdigit() else 0
 
@@ -174,7 +179,7 @@ def _line_starts(block: bytes) -> list[int]:
     return starts
 
 
-def _whole_lines(chunks: Iterable[bytes], *, size: int = 1 << 20) -> Iterator[bytes]:
+def whole_lines(chunks: Iterable[bytes], *, size: int = 1 << 20) -> Iterator[bytes]:
     """Pieces that end at a line's end. A line without end is cut at 8 MiB: nothing writes such lines on purpose."""
     rest = b""
     for chunk in chunks:
