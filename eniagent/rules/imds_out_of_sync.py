@@ -15,7 +15,7 @@ from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome
 def check(facts: Facts) -> Outcome:
     """ENIs of ipamd that IMDS lacks at two reads, or ipamd's own words with no success since."""
     held = tuple(u for u in unsynced_enis(facts.case) if u.side == "ipamd only")
-    told = facts.events("imds-unseen-eni", "link-missing", "restored-unknown")
+    told = tuple(e for e in facts.events("imds-unseen-eni", "link-missing", "restored-unknown") if not e.fields.get("code"))
     refused = facts.refused.get("imds-out-of-sync")
     standing = [e for e in told if not any(s.at and e.at and s.at > e.at for s in facts.events("pool-grown", "addresses-allocated", "reconciled"))]
     if refused and refused.over_at is None:
