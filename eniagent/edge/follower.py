@@ -37,11 +37,12 @@ HIDING_KEPT = 64
 
 
 class Bookmark(msgspec.Struct, frozen=True):
-    """The follower's place, how far back it saw, what its next line may belong to, and the gaps of the window."""
+    """The follower's place, how far back it saw, whom it heard, what its next line may belong to, and the gaps of the window."""
 
     cursor: bytes = b""
     at_us: int = 0
     reach_us: int = 0
+    heard: tuple[str, ...] = ()
     memories: dict[str, Memory] = {}
     hiding: tuple[Gap, ...] = ()
 
@@ -79,11 +80,10 @@ class Follower:
         self._transitions: list[Transition] = []
         self._gaps: list[Gap] = []
         self._entries = 0
-        mark = read_bookmark(bookmark)
+        mark = self._restore(read_bookmark(bookmark), journals or {}, list(failures))
         self._hiding = list(mark.hiding)
         self._feed = Feed(self._programs, journal_dir=journal_dir, window_s=window_s, last=Place(mark.cursor, mark.at_us), reach_us=mark.reach_us)
-        if mark.cursor:
-            self._restore(mark, journals or {}, list(failures))
+        self._feed.heard.update(mark.heard)
 
     @classmethod
     def resume(cls, history: History, *, journal_dir: Optional[str] = None, window_s: float = WINDOW_S) -> Follower:
@@ -188,13 +188,17 @@ class Follower:
 
     def _bookmark(self) -> str:
         memories = {name: window.memory() for name, window in self._windows.items()}
-        last = self._feed.last
-        return msgspec.json.encode(Bookmark(last.cursor, last.at_us, self._feed.reach_us, memories, tuple(self._hiding))).decode()
+        last, heard = self._feed.last, tuple(name for name, window in self._windows.items() if window.ever or name in self._feed.heard)
+        return msgspec.json.encode(Bookmark(last.cursor, last.at_us, self._feed.reach_us, heard, memories, tuple(self._hiding))).decode()
 
-    def _restore(self, mark: Bookmark, journals: Mapping[str, Journal], failures: list[Failure]) -> None:
-        for name, window in self._windows.items():
+    def _restore(self, mark: Bookmark, journals: Mapping[str, Journal], failures: list[Failure]) -> Bookmark:
+        """Take up what an earlier process knew. Where its journals are gone the window is read again: what repeats is known by its id."""
+        if set(mark.heard) - set(journals):
+            return Bookmark(at_us=min(mark.at_us, micros(clock.now() - timedelta(seconds=self._window_s))), hiding=mark.hiding)
+        for name, window in self._windows.items() if mark.cursor else ():
             told = [failure for failure in failures if name in failure.programs]
             window.restore(journals.get(name), told, mark.memories.get(name, Memory()))
+        return mark
 
 
 def read_bookmark(text: str) -> Bookmark:

@@ -15,7 +15,7 @@ from eniagent.edge.commands import locate
 from eniagent.edge.errors import reason
 from eniagent.edge.follower_child import Child, arguments
 from eniagent.edge.follower_lines import Line, Lines
-from eniagent.edge.follower_place import UNREADABLE, Place, crossed, is_before, jumped
+from eniagent.edge.follower_place import CURSOR_GONE, UNREADABLE, Place, crossed, is_before, jumped
 from eniagent.edge.follower_programs import Program, matches, names
 from eniagent.edge.journal import Mark, first_mark, tool_of
 from eniagent.edge.journal_pipe import Pipe, complaint
@@ -31,6 +31,8 @@ FIRST_S, SETTLE_S = 2.0, 0.05
 """How long a new child may take for its first word, and the silence after which the journal counts as read to its end."""
 LOOK_S, SILENT_S = 60.0, 900.0
 _ASK_S = 5.0
+_NO_CURSOR = "seek to cursor"
+"""journalctl's own words. Source: systemd v219 to v257, journalctl.c."""
 
 
 class Feed:
@@ -153,6 +155,11 @@ class Feed:
     def _ended(self, cut: CaptureCut) -> None:
         """journalctl is down; the next start waits a little longer each time."""
         self._child, self.down = None, cut
+        if _NO_CURSOR in cut.detail and self._ends < SKIP_AFTER[0]:
+            # It will not take this text the next time either.
+            self._note(Gap(CURSOR_GONE, time_of(self.last.at_us), None, None, cut.detail))
+            self._ends = SKIP_AFTER[0]
+            return
         self._not_before_s = clock.ticks_s() + BACK_OFF_S[min(self._ends, len(BACK_OFF_S) - 1)]
         self._ends += 1
 
@@ -168,6 +175,8 @@ class Feed:
             raise found
         if oldest is not None:
             self.reach_us = min(self.reach_us or oldest.at_us, oldest.at_us)
+            if not self.last.cursor and 0 < self.last.at_us < oldest.at_us:
+                self._note(Gap(CURSOR_GONE, time_of(self.last.at_us), time_of(oldest.at_us), None, "the journal begins later"))
 
     def _ask(self, path: str, wanted: tuple[str, ...], said: list[str], *, newest: bool) -> Optional[Mark]:
         """The oldest or newest entry of those wanted. Not quiet, so that journalctl tells what it cannot see."""

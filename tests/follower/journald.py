@@ -43,6 +43,11 @@ class Journald:
         self.start()
 
     @property
+    def running(self) -> bool:
+        """Whether it was not stopped."""
+        return self._process is not None
+
+    @property
     def directory(self) -> Path:
         """What `journalctl --directory` takes."""
         return self._top / "run" / "log" / "journal" / MACHINE

@@ -22,7 +22,7 @@ def live(journal_dir: str, path: str) -> None:
     history = History.open(path)
     follower = Follower.resume(history, journal_dir=journal_dir)
     while True:
-        batch = follower.drain(max_s=0.3)
+        batch = follower.drain(max_s=0.04)
         snapshot = NodeSnapshot(taken_at=datetime.now(timezone.utc), kubelet=batch.kubelet, containerd=batch.containerd)
         history.store_cycle(snapshot, failures=batch.failures, transitions=batch.transitions, gaps=batch.gaps, cursors={CURSOR: batch.bookmark})
         assert history.state.ok, history.state
@@ -40,7 +40,7 @@ def main(journal_dir: str, path: str, kills: int, seed: int) -> None:
             finally:
                 os._exit(1)
         # Some die while they open the history, some while journalctl starts, most at work.
-        time.sleep(rng.choice((rng.uniform(0.0, 0.03), rng.uniform(0.03, 0.35))))
+        time.sleep(rng.choice((rng.uniform(0.0, 0.03), rng.uniform(0.05, 0.4))))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"a life ended by itself: {status}"
