@@ -54,7 +54,11 @@ def stage(scenario: Scenario, *, until: ExitStack) -> Stage:
     """Lays the node out below a private directory and serves it; all of it goes when `until` closes."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="eniagent-demo-"))
     until.callback(shutil.rmtree, directory, ignore_errors=True)
-    look = unpack(scenario, directory / "captures", now=datetime.now(timezone.utc))
+    return stage_look(unpack(scenario, directory / "captures", now=datetime.now(timezone.utc)), directory, until=until)
+
+
+def stage_look(look: Look, directory: pathlib.Path, *, until: ExitStack) -> Stage:
+    """Serves one captures directory as a node, from files below `directory`."""
     host.lay_out(look, directory / "root")
     host.lay_out_commands(look, directory / "bin")
     how = journal.lay_out(look, directory / "journal", directory / "bin")
