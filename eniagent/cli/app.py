@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from eniagent import __version__
-from eniagent.cli import bundle, capacity, config, demo, diagnose, explain, timeline, triage
+from eniagent.cli import bundle, capacity, config, daemon, demo, diagnose, explain, history, status, timeline, triage
 from eniagent.cli.exit_codes import FLAGS, Code, UsageError
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.output import say
@@ -65,6 +65,9 @@ app.command("triage", epilog=_EPILOG)(triage.triage)
 app.command("explain", epilog=_EPILOG)(explain.explain)
 app.command("timeline", epilog=_EPILOG)(timeline.timeline)
 app.command("capacity", epilog=_EPILOG)(capacity.capacity)
+app.command("daemon", epilog=_EPILOG)(daemon.command())
+app.command("status", epilog=_EPILOG)(status.status)
+app.command("history", epilog=_EPILOG)(history.history)
 app.command("demo", epilog=_EPILOG)(demo.demo)
 app.add_typer(bundle.app, name="bundle", epilog=_EPILOG)
 app.add_typer(config.app, name="config", epilog=_EPILOG)

@@ -63,6 +63,12 @@ def run(words: Sequence[str], *, ends: bool = False) -> int:
 
 
 def _invoke(words: Sequence[str]) -> int:
+    if "daemon" in words:
+        from eniagent.cli.daemon import plain_words, serve
+
+        given = plain_words(words)
+        if given is not None:
+            return serve(given)
     from eniagent.cli.app import invoke
 
     return invoke(words)

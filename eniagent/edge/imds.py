@@ -150,11 +150,11 @@ class Imds:
             return reply
 
 
-def read_imds(probe: ReadImds, *, base_url: str, deadline: Deadline) -> Capture:
+def read_imds(probe: ReadImds, *, base_url: str, deadline: Deadline, bucket: TokenBucket = _BUCKET) -> Capture:
     """All listed keys as one tree. The look as a whole fails only where IMDS gave no token or not one answer."""
     at, began_s = clock.now(), clock.ticks_s()
     tree: dict[str, dict[str, Any]] = {}
-    imds = Imds(base_url, deadline=deadline.within(probe.timeout_s))
+    imds = Imds(base_url, deadline=deadline.within(probe.timeout_s), bucket=bucket)
     try:
         status, why, detail = _fill(tree, imds)
     finally:

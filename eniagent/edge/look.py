@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from eniagent import sources
@@ -40,9 +40,15 @@ class Live(NamedTuple):
     missed: tuple[str, ...]
 
 
-def look(settings: Settings, span: Span, deadline: Deadline, *, fields: Sequence[str] = READINGS) -> dict[str, Capture]:
-    """Captures by file for the fields asked for. What is missing at the deadline is a capture that timed out."""
+def look(
+    settings: Settings, span: Span, deadline: Deadline, *, fields: Sequence[str] = READINGS, known: Optional[Mapping[str, Capture]] = None
+) -> dict[str, Capture]:
+    """Captures by file for the fields asked for. What is missing at the deadline is a capture that timed out.
+
+    `known`: captures that are still good; they come back with the others, and are not taken again.
+    """
     run = _Run(settings, span, deadline, fields=fields)
+    run.seen.update(known or {})
     run.until_done(lambda field: None)
     return run.seen
 

@@ -36,6 +36,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bundle_dir: str = "/var/log/support"
     bundle_keep: int = 10
     bundle_quota: int = 1 << 30
+    poll_s: float = 30.0
+    imds_poll_s: float = 60.0
+    metrics_listen: str = "127.0.0.1:61690"
+    textfile: Optional[str] = None
+    state_dir: str = "/var/lib/eniagent"
+    run_dir: str = "/run/eniagent"
+    history_age_s: float = 7 * 86400.0
+    history_size: int = 50 << 20
+    capture: str = "on"
+    upload_to: Optional[str] = None
     origins: dict[str, str] = {}
 
     def origin(self, name: str) -> str:
@@ -101,6 +111,35 @@ def parse_size_bytes(text: Any) -> int:
     return int(found[1]) << {None: 0, "k": 10, "m": 20, "g": 30, "t": 40}[found[2]]
 
 
+def parse_listen(text: Any) -> str:
+    """`127.0.0.1:61690`, `[::1]:61690`, or `off`. Raises `ValueError`, also for an address that others can reach."""
+    if text == "off":
+        return "off"
+    host, colon, port = str(text).rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ValueError("is no HOST:PORT")
+    if host not in ("127.0.0.1", "[::1]", "localhost"):
+        raise ValueError("is not on loopback")
+    return str(text)
+
+
+def parse_target(text: Any) -> str:
+    """Where bundles are uploaded to: `s3://bucket/prefix` or `https://...`. Raises `ValueError`."""
+    if not isinstance(text, str) or not re.fullmatch(r"(?:s3|https)://[^\s/]+(?:/\S*)?", text):
+        raise ValueError("is no s3:// or https:// address")
+    return text
+
+
+def _at_least(seconds: float, parse: Callable[[Any], float]) -> Callable[[Any], float]:
+    def bounded(text: Any) -> float:
+        value = parse(text)
+        if value < seconds:
+            raise ValueError(f"is less than {seconds:g} s")
+        return value
+
+    return bounded
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def parse(text: Any) -> str:
         if text not in words:
@@ -135,6 +174,16 @@ KINDS: dict[str, Kind] = {
     "bundle_dir": Kind(parse_directory, _PATH),
     "bundle_keep": Kind(parse_count, "give how many bundles to keep, from 1 on"),
     "bundle_quota": Kind(parse_size_bytes, "give a size such as 500M or 2G"),
+    "poll_s": Kind(_at_least(1.0, parse_duration_s), "give how often ipamd is asked, such as 30s; each time is a line in its log"),
+    "imds_poll_s": Kind(_at_least(1.0, parse_duration_s), "give how often IMDS is asked, such as 60s"),
+    "metrics_listen": Kind(parse_listen, "give 127.0.0.1:PORT, [::1]:PORT or off"),
+    "textfile": Kind(parse_directory, "give the directory that node_exporter's textfile collector reads"),
+    "state_dir": Kind(parse_directory, _PATH),
+    "run_dir": Kind(parse_directory, _PATH),
+    "history_age_s": Kind(_at_least(60.0, parse_duration_s), "give how long to keep the history, such as 7d"),
+    "history_size": Kind(parse_size_bytes, "give how large the history may grow, such as 50M"),
+    "capture": Kind(_one_of("on", "off"), "give on or off: whether an incident is captured in a bundle"),
+    "upload_to": Kind(parse_target, "give s3://BUCKET/PREFIX or https://HOST/..."),
 }
 """Every setting. The name is the key in the file; upper-cased after `ENIAGENT_` it is the variable."""
 
