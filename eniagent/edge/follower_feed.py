@@ -6,7 +6,6 @@ Refuses to start it again and again at once, and to stay for ever at a place whe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Optional
 
 from eniagent.edge import clock
@@ -36,7 +35,10 @@ _NO_CURSOR = "seek to cursor"
 
 
 class Feed:
-    """Lines from a place on. `last`: the newest entry given. `gaps`: what was found missing, for the caller to take."""
+    """Lines from a place on. `last`: the newest entry given. `gaps`: what was found missing, for the caller to take.
+
+    Of a place without a cursor only the time is known: the window is read from its start.
+    """
 
     def __init__(self, followed: Mapping[str, Program], *, journal_dir: Optional[str], window_s: float, last: Place, reach_us: int) -> None:
         self.last, self.reach_us = last, reach_us
@@ -143,14 +145,17 @@ class Feed:
             self._awaited = self.last.cursor
             return f"--cursor={self.last.cursor.decode('ascii', 'replace')}"
         now = clock.now()
+        opens_us = int((now.timestamp() - self._window_s) * 1e6)
         if not self.last.at_us:
-            return f"--since=@{(now - timedelta(seconds=self._window_s)).timestamp():.6f}"
+            return _since(opens_us)
+        if not self.last.cursor:
+            return _since(min(opens_us, self.last.at_us))
         if self._ends < SKIP_AFTER[1]:
-            return f"--since=@{(self.last.at_us + 1) // 1000000}.{(self.last.at_us + 1) % 1000000:06d}"
+            return _since(self.last.at_us + 1)
         why = self.down.detail if self.down is not None else ""
         self._note(Gap(UNREADABLE, time_of(self.last.at_us), now, None, f"journalctl ends at this place: {why}"))
-        self.last = Place(b"", int(now.timestamp() * 1e6))
-        return f"--since=@{now.timestamp():.6f}"
+        self.last = self.last._replace(at_us=int(now.timestamp() * 1e6))
+        return _since(self.last.at_us)
 
     def _ended(self, cut: CaptureCut) -> None:
         """journalctl is down; the next start waits a little longer each time."""
@@ -205,3 +210,7 @@ class Feed:
             if place.cursor != self.last.cursor:
                 # It follows files that nobody writes to any more.
                 self.close()
+
+
+def _since(at_us: int) -> str:
+    return f"--since=@{at_us // 1000000}.{at_us % 1000000:06d}"
