@@ -12,6 +12,7 @@ import msgspec
 
 from eniagent.edge.bundle_captures import Captures
 from eniagent.edge.bundle_extras import add_extras, add_windows
+from eniagent.edge.bundle_history import add_history
 from eniagent.edge.bundle_kept import Look
 from eniagent.edge.bundle_members import CASE, MINI, PROFILES, REPORT, Member, Members, Profile, Progress
 from eniagent.edge.bundle_place import BundleError, Disk, DiskShort, Place, eviction_threshold, retain, write_error
@@ -111,6 +112,7 @@ def _gather(material: Material, members: Members, settings: Settings) -> list[st
     captures.add()
     if material.live:
         span = material.looks[-1].span
+        add_history(members, settings, span, captures=captures.newest)
         add_extras(members, settings, span, captures=captures.newest, links=_links(material.case))
         add_windows(members, settings, span)
     return captures.incomplete
