@@ -50,15 +50,17 @@ def _any_of(program: str) -> re.Pattern[str]:
     return re.compile(prefilter(program))
 
 
+def match_of(signature: Signature, text: str) -> Optional[Match]:
+    """The match of one signature, None where it does not match."""
+    found = _compiled(signature.pattern).search(text)
+    return Match(signature, {k: v for k, v in found.groupdict().items() if v is not None}) if found else None
+
+
 def scan_line(program: str, text: str) -> Optional[Match]:
     """The first signature of `program` that matches `text`, None where none does."""
     if not of_program(program) or not _any_of(program).search(text):
         return None
-    for signature in of_program(program):
-        found = _compiled(signature.pattern).search(text)
-        if found:
-            return Match(signature, {k: v for k, v in found.groupdict().items() if v is not None})
-    return None
+    return next((m for m in (match_of(signature, text) for signature in of_program(program)) if m), None)
 
 
 @functools.lru_cache(maxsize=4096)

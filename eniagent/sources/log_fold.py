@@ -5,7 +5,6 @@ Bounded: counts are exact, of each signature the first and the newest events are
 
 from __future__ import annotations
 
-import bisect
 import functools
 import re
 from collections import deque
@@ -22,6 +21,9 @@ from eniagent.sources.frames import Frame, parse_frame
 
 FIRST_KEPT, NEWEST_KEPT = 16, 96
 TEXT_LIMIT = 1000
+KNOWN_KEPT = 4096
+"""Messages whose signature is remembered: a storm repeats a few of them by the thousand."""
+_NEW = object()
 _REFUSALS = frozenset(("ec2-refused", "init-failed", "imds-failed", "iam-event", "host-network-failed", "limits-unknown", "imds-unseen-eni"))
 
 
@@ -59,19 +61,19 @@ class _Kept:
     __slots__ = ("first", "newest")
 
     def __init__(self) -> None:
-        self.first: list[tuple[bytes, str]] = []
-        self.newest: deque[tuple[bytes, str]] = deque(maxlen=NEWEST_KEPT)
+        self.first: list[tuple[bytes, str, int]] = []
+        self.newest: deque[tuple[bytes, str, int]] = deque(maxlen=NEWEST_KEPT)
 
-    def add(self, line: bytes, ref: str) -> None:
+    def add(self, line: bytes, name: str, number: int) -> None:
         if len(self.first) < FIRST_KEPT:
-            self.first.append((line, ref))
+            self.first.append((line, name, number))
         else:
-            self.newest.append((line, ref))
+            self.newest.append((line, name, number))
 
 
-def make_event(program: str, frame: Frame, ref: str) -> Optional[Event]:
-    """The event that a framed message tells, None where no signature names it."""
-    match = signatures.scan_line(program, frame.message)
+def make_event(program: str, frame: Frame, ref: str, *, likely: Optional[signatures.Signature] = None) -> Optional[Event]:
+    """The event that a framed message tells, None where no signature names it. `likely` was found in the framed line and is tried first."""
+    match = (signatures.match_of(likely, frame.message) if likely else None) or signatures.scan_line(program, frame.message)
     if match is None:
         return None
     fields = dict(match.fields)
@@ -97,6 +99,7 @@ class LogFold:
         self.since: Optional[datetime] = None
         self.until: Optional[datetime] = None
         self.form = ""
+        self._known: dict[bytes, Any] = {}
 
     def feed(self, name: str, chunks: Iterable[bytes]) -> None:
         """All of one file. Raises what `chunks` raises, after taking in what came before."""
@@ -112,19 +115,20 @@ class LogFold:
     def _block(self, name: str, block: bytes, number: int) -> int:
         if number == 0:
             self._cover(block.split(b"\n", 1)[0])
-        starts: Optional[list[int]] = None
-        last_end = -1
-        for found in _prefilter(self.program).finditer(block):
-            if found.start() < last_end:
-                continue
-            begin = block.rfind(b"\n", 0, found.start()) + 1
-            end = block.find(b"\n", found.start())
+        search = _prefilter(self.program).search
+        at = counted_to = passed = 0
+        while found := search(block, at):
+            start = found.start()
+            begin = block.rfind(b"\n", 0, start) + 1
+            end = block.find(b"\n", start)
             end = len(block) if end < 0 else end
-            last_end = end
-            if starts is None:
-                starts = _line_starts(block)
-            self._line(block[begin:end], f"{name}:{number + bisect.bisect_right(starts, begin)}")
-        count = block.count(b"\n") + (0 if block.endswith(b"\n") else 1)
+            passed += block.count(b"\n", counted_to, begin)
+            counted_to = begin
+            self._line(block[begin:end], name, number + passed + 1)
+            at = end + 1
+            if at >= len(block):
+                break
+        count = passed + block.count(b"\n", counted_to) + (0 if block.endswith(b"\n") else 1)
         self.lines += count
         return count
 
@@ -133,13 +137,19 @@ class LogFold:
         matched = _which(self.program).Match(line)
         return signatures.of_program(self.program)[min(matched)] if matched else None
 
-    def _line(self, line: bytes, ref: str) -> None:
-        signature = self.signature_of(line)
+    def _line(self, line: bytes, name: str, number: int) -> None:
+        said = line[line.find(b'"caller"') :]  # What repeats from line to line stands after level and time.
+        signature = self._known.get(said, _NEW)
+        if signature is _NEW:
+            signature = self.signature_of(line)
+            if len(self._known) >= KNOWN_KEPT:
+                self._known.clear()
+            self._known[said] = signature
         if signature is None:
             return
         self.counts[signature.id] = self.counts.get(signature.id, 0) + 1
         if signature.role is not signatures.Role.NOISE:
-            self.kept.setdefault(signature.id, _Kept()).add(line, ref)
+            self.kept.setdefault(signature.id, _Kept()).add(line, name, number)
 
     def _cover(self, line: bytes) -> None:
         frame = parse_frame(line)
@@ -148,16 +158,21 @@ class LogFold:
             self.since = frame.at if self.since is None else min(self.since, frame.at)
             self.until = frame.at if self.until is None else max(self.until, frame.at)
 
-    def _event(self, line: bytes, ref: str) -> Iterator[Event]:
+    def _event(self, line: bytes, ref: str, likely: signatures.Signature) -> Iterator[Event]:
         frame = parse_frame(line)
         self.garbled += not frame.form
-        event = make_event(self.program, frame, ref)
+        event = make_event(self.program, frame, ref, likely=likely)
         if event is not None and not (event.at and event.at > self.span.until):
             yield event
 
     def log(self) -> Log:
         """What was folded; events in the order in which they stand in the files."""
-        events = [e for kept in self.kept.values() for line, ref in (*kept.first, *kept.newest) for e in self._event(line, ref)]
+        events = [
+            event
+            for id_, kept in self.kept.items()
+            for line, name, number in (*kept.first, *kept.newest)
+            for event in self._event(line, f"{name}:{number}", signatures.BY_ID[id_])
+        ]
         events.sort(key=lambda e: (e.at is None, e.at or self.span.until, order(e.ref)))
         return Log(
             program=self.program, events=tuple(events), counts=self.counts, since=self.since, until=self.until,
@@ -169,14 +184,6 @@ def order(ref: str) -> tuple[str, int]:
     """Where a line stands among those of its file."""
     name, _, line = ref.rpartition(":")
     return name, int(line) if line.isdigit() else 0
-
-
-def _line_starts(block: bytes) -> list[int]:
-    starts, at = [0], block.find(b"\n")
-    while at >= 0:
-        starts.append(at + 1)
-        at = block.find(b"\n", at + 1)
-    return starts
 
 
 def whole_lines(chunks: Iterable[bytes], *, size: int = 1 << 20) -> Iterator[bytes]:
