@@ -39,11 +39,19 @@ def _missing_browser() -> Optional[str]:
     return None if shutil.which("chromium") else "chromium (package of that name)"
 
 
+def _missing_packages() -> Optional[str]:
+    wanted = {"rpmbuild": "rpm", "rpm2cpio": "rpm2cpio", "cpio": "cpio", "lintian": "lintian", "rpmlint": "rpmlint", "dpkg-deb": "dpkg"}
+    missing = [package for command, package in wanted.items() if not shutil.which(command)]
+    missing += [] if shutil.which("kubectl") or shutil.which("kustomize") else ["kubectl or kustomize"]
+    return f"packages {', '.join(missing)}" if missing else None if os.geteuid() == 0 else "root"
+
+
 NEEDS: dict[str, Callable[[], Optional[str]]] = {
     "journald": _missing_journald,
     "netns": _missing_netns,
     "nspawn": _missing_nspawn,
     "browser": _missing_browser,
+    "packages": _missing_packages,
 }
 """Marker -> what this machine lacks for such tests, or None."""
 

@@ -43,19 +43,19 @@ Description: names why pods on an Amazon EKS node get no address
 """
 
 
-def build(target: pathlib.Path, *, work: pathlib.Path, own: Wheel, store: pathlib.Path, architecture: str, epoch: int, made: dict[str, bytes]) -> pathlib.Path:
+def build(target: pathlib.Path, *, work: pathlib.Path, own: Wheel, store: pathlib.Path, architecture: str, epoch: int, made: dict[str, bytes], release: int = RELEASE) -> pathlib.Path:
     """Write the deb into the directory `target`; returns its path. `made`: the pages, from a tree that this Python can run."""
     root = tree.fresh(work / f"deb-{architecture}")
     laid = tree.lay_out_libraries(root, own=own, store=store, tags=TAGS, architecture=architecture)
     tree.lay_out_rest(root, made=made, place=PLACE)
     doc = root / PLACE.doc
     tree.write(doc / "copyright", copyright_file(laid).encode())
-    tree.write(doc / "changelog.Debian.gz", tree.gzipped(_changelog(epoch).encode()))
+    tree.write(doc / "changelog.Debian.gz", tree.gzipped(_changelog(epoch, release).encode()))
     tree.write(doc / "changelog.gz", tree.gzipped((TOP / "CHANGELOG.md").read_bytes()))
     tree.write(root / "usr/share/lintian/overrides/eniagent", (SOURCE / "lintian-overrides").read_bytes())
-    _control(root, architecture=architecture)
+    _control(root, architecture=architecture, release=release)
     tree.fix(root, epoch=epoch)
-    path = target / f"eniagent_{version()}-{RELEASE}_{ARCHITECTURE[architecture]}.deb"
+    path = target / f"eniagent_{version()}-{release}_{ARCHITECTURE[architecture]}.deb"
     words = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "--threads-max=1", "--build", str(root), str(path)]
     if not _knows("--threads-max"):
         words.remove("--threads-max=1")
@@ -68,12 +68,12 @@ def _knows(option: str) -> bool:
     return option in subprocess.run(["dpkg-deb", "--help"], stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout
 
 
-def _changelog(epoch: int) -> str:
+def _changelog(epoch: int, release: int) -> str:
     at = format_datetime(datetime.fromtimestamp(epoch, timezone.utc))
-    return f"eniagent ({version()}-{RELEASE}) stable; urgency=medium\n\n  * See changelog.gz.\n\n -- {MAINTAINER}  {at}\n"
+    return f"eniagent ({version()}-{release}) stable; urgency=medium\n\n  * See changelog.gz.\n\n -- {MAINTAINER}  {at}\n"
 
 
-def _control(root: pathlib.Path, *, architecture: str) -> None:
+def _control(root: pathlib.Path, *, architecture: str, release: int) -> None:
     """DEBIAN/: control, conffiles, md5sums and the scriptlets."""
     import hashlib
 
@@ -82,7 +82,7 @@ def _control(root: pathlib.Path, *, architecture: str) -> None:
     sums = "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in inner)  # noqa: S324 - the format's own
     control = CONTROL.format(
         version=version(),
-        release=RELEASE,
+        release=release,
         architecture=ARCHITECTURE[architecture],
         maintainer=MAINTAINER,
         size=size,

@@ -55,7 +55,7 @@ def copyright_file(wheels: Iterable[Wheel]) -> str:
         if name == "eniagent" or key in seen:
             continue
         seen.add(key)
-        text = "\n".join(member.data.decode("utf-8", "replace") for member in wheel.licences) or "(no text in the wheel)"
+        text = "\n".join(_text(member.data) for member in wheel.licences) or "(no text in the wheel)"
         holders = re.findall(r"^\s*(Copyright (?:\(c\)|©|[0-9]).*)$", text, re.MULTILINE | re.IGNORECASE) or [f"The {name} contributors"]
         folders = " ".join(f"opt/eniagent/lib/*/{folder}/*" for folder in tops(wheel))
         body = "\n".join(f" {line.rstrip()}" if line.strip() else " ." for line in text.splitlines())
@@ -64,6 +64,14 @@ def copyright_file(wheels: Iterable[Wheel]) -> str:
         linked = "; linked in: " + ", ".join(f"{part} ({terms})" for part, terms in inner) if inner else ""
         paragraphs.append(f"Files: {folders}\nCopyright: {' '.join(holders[0].split())}\nComment: {name} {wheel.locked.version}, {licence(wheel)}{linked}\nLicense: {label}\n{body}")
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _text(data: bytes) -> str:
+    """A licence's text; Debian wants the long common ones named and not repeated."""
+    text = data.decode("utf-8", "replace")
+    if "Apache License" in text and "Version 2.0, January 2004" in text:
+        return "The Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0 on Debian, and beside the library."
+    return text
 
 
 def tops(wheel: Wheel) -> list[str]:

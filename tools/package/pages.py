@@ -131,7 +131,7 @@ def completion() -> str:
         if second:
             tops[first].append(second)
     lines = ["# bash completion for eniagent", "_eniagent() {", '    local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" word command=""']
-    lines += ['    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do', f'        case "$command $word" in']
+    lines += ['    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do', '        case "$command $word" in']
     lines += [f"            {' | '.join(repr(' ' + top) for top in tops)}) command=$word ;;"]
     inner = [repr(f"{top} {second}") for top, seconds in tops.items() for second in seconds]
     lines += [*([f'            {" | ".join(inner)}) command="$command $word" ;;'] if inner else []), "        esac", "    done"]

@@ -20,7 +20,7 @@ TAGS = ("cp39",)
 PLACE = tree.Place(units="usr/lib/systemd/system")
 
 
-def build(target: pathlib.Path, *, work: pathlib.Path, own: Wheel, store: pathlib.Path, architecture: str, epoch: int, made: dict[str, bytes]) -> pathlib.Path:
+def build(target: pathlib.Path, *, work: pathlib.Path, own: Wheel, store: pathlib.Path, architecture: str, epoch: int, made: dict[str, bytes], release: int = RELEASE) -> pathlib.Path:
     """Write the rpm into the directory `target`; returns its path. `made`: the pages, from a tree that this Python can run."""
     top = tree.fresh(work / f"rpm-{architecture}")
     root = top / "tree"
@@ -30,14 +30,14 @@ def build(target: pathlib.Path, *, work: pathlib.Path, own: Wheel, store: pathli
     tree.write(root / PLACE.doc / "CHANGELOG.md", (TOP / "CHANGELOG.md").read_bytes())
     tree.fix(root, epoch=epoch)
     (top / "files").write_text("\n".join(_entries(root)) + "\n", encoding="utf-8")
-    (top / "eniagent.spec").write_text(_spec(top, root, laid, epoch=epoch), encoding="utf-8")
+    (top / "eniagent.spec").write_text(_spec(top, root, laid, epoch=epoch, release=release), encoding="utf-8")
     words = ["rpmbuild", "-bb", "--quiet", "--target", f"{architecture}-linux", "--define", f"_topdir {top}", "--define", f"_rpmdir {top}"]
     words += ["--define", "_rpmfilename out.rpm", str(top / "eniagent.spec")]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C"}
     done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"rpmbuild failed:\n{done.stdout[-3000:]}")
-    path = target / f"eniagent-{version()}-{RELEASE}.{architecture}.rpm"
+    path = target / f"eniagent-{version()}-{release}.{architecture}.rpm"
     (top / "out.rpm").replace(path)
     return path
 
@@ -55,12 +55,13 @@ def _entries(root: pathlib.Path) -> list[str]:
     return lines
 
 
-def _spec(top: pathlib.Path, root: pathlib.Path, laid: list[Wheel], *, epoch: int) -> str:
+def _spec(top: pathlib.Path, root: pathlib.Path, laid: list[Wheel], *, epoch: int, release: int) -> str:
     text = tree.script(tree.PACKAGING / "rpm/eniagent.spec")
-    terms = sorted({"Apache-2.0", *(licence(wheel) for wheel in laid if wheel.locked.name != "eniagent")})
+    told = [licence(wheel) for wheel in laid if wheel.locked.name != "eniagent"]
+    terms = sorted({"Apache-2.0", *(term for expression in told for term in expression.split(" AND "))})
     marks = {
         "VERSION": version(),
-        "RELEASE": str(RELEASE),
+        "RELEASE": str(release),
         "LICENCE": " AND ".join(f"({one})" if " OR " in one else one for one in terms),
         "GLIBC": ".".join(map(str, GLIBC)),
         "ROOT": str(root),

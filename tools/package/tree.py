@@ -78,7 +78,7 @@ def pages(root: pathlib.Path, *, epoch: int) -> dict[str, bytes]:
     made = {}
     for kind in ("man", "completion", "config"):
         words = [sys.executable, "-sS", "-m", "tools.package.pages", kind]
-        made[kind] = subprocess.run(words, env=environment, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout
+        made[kind] = subprocess.run(words, cwd=root, env=environment, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout
     return made
 
 

@@ -1,0 +1,1 @@
+"""The packages: what they hold, that they install, start, and go again."""
