@@ -6,6 +6,7 @@ members that stand there twice or by the million, bombs, a gzip that ends early.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -56,7 +57,8 @@ class _Header(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.HeaderError as error:
-            raise _Broken(f"the member after {shown(getattr(archive, 'last_name', ''))}: {error}") from error
+            last = shown(getattr(archive, "last_name", ""))
+            raise _Broken(f"the member after {last}: {error}" if last else f"its beginning: is no sound tar archive: {error}") from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         if self.size < 0 or (self.type in _EXTENDED and self.size > HEADER_AT_MOST):
@@ -136,15 +138,23 @@ def entries(path: str) -> Iterator[Entry]:
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from error
     try:
-        yield from _entries(path, plain)
+        with _refusals(path, plain):
+            yield from _entries(path, plain)
+    finally:
+        plain.close()
+
+
+@contextlib.contextmanager
+def _refusals(path: str, plain: _Plain) -> Iterator[None]:
+    """Whatever goes wrong with the bytes is a refusal that names the member."""
+    try:
+        yield
     except _Broken as broken:
         raise Refused(f"{path}: refused at {broken}") from broken
     except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
         raise Refused(f"{path}: refused at {shown(plain.member) or 'its beginning'}: is no sound tar archive: {error}") from error
     except OSError as error:
         raise Refused(f"{path}: refused at {shown(plain.member) or 'its beginning'}: cannot be read: {error}") from error
-    finally:
-        plain.close()
 
 
 def _entries(path: str, plain: _Plain) -> Iterator[Entry]:
@@ -163,7 +173,7 @@ def _entries(path: str, plain: _Plain) -> Iterator[Entry]:
             if header.isreg():
                 file = archive.extractfile(header)
                 assert file is not None
-                yield Entry(name, header.size, float(header.mtime), _pieces(file, header))
+                yield Entry(name, header.size, float(header.mtime), _pieces(path, plain, file, header))
         _drain(plain)
     if not seen:
         raise Refused(f"{path}: is empty, or no archive")
@@ -185,12 +195,13 @@ def _checked(header: tarfile.TarInfo, seen: set[str]) -> str:
     return name
 
 
-def _pieces(file: Any, header: tarfile.TarInfo) -> Iterator[bytes]:
+def _pieces(path: str, plain: _Plain, file: Any, header: tarfile.TarInfo) -> Iterator[bytes]:
     left = header.size
     while left > 0:
-        piece = file.read(min(left, _PIECE_BYTES))
-        if not piece:
-            raise _Broken(f"{shown(header.name)}: ends early")
+        with _refusals(path, plain):
+            piece = file.read(min(left, _PIECE_BYTES))
+            if not piece:
+                raise _Broken(f"{shown(header.name)}: ends early")
         left -= len(piece)
         yield piece
 
