@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
 from eniagent.knowledge.signature import Role, Signature
@@ -41,13 +42,17 @@ def of_program(program: str) -> tuple[Signature, ...]:
 
 @functools.cache
 def prefilter(program: str) -> str:
-    """One RE2 alternation that hits every message some signature of the program names (and perhaps a few more)."""
-    return "|".join(f"(?:{re.sub(r'[?]P<[^>]+>', '?:', s.pattern)})" for s in of_program(program))
+    """One RE2 alternation that hits every message some signature of the program names (and perhaps a few more), routine noise apart."""
+    return _alternation(s for s in of_program(program) if s.role is not Role.NOISE)
+
+
+def _alternation(chosen: Iterable[Signature]) -> str:
+    return "|".join(f"(?:{re.sub(r'[?]P<[^>]+>', '?:', s.pattern)})" for s in chosen)
 
 
 @functools.cache
 def _any_of(program: str) -> re.Pattern[str]:
-    return re.compile(prefilter(program))
+    return re.compile(_alternation(of_program(program)))
 
 
 def match_of(signature: Signature, text: str) -> Optional[Match]:

@@ -58,7 +58,7 @@ IPAMD: tuple[Signature, ...] = (
     Signature("imds-failed", (I, N, *ELSEWHERE), r"ec2imds: |(?:Get|Put|dial tcp) \\*\"?(?:http://)?169\.254\.169\.254|169\.254\.169\.254.*(?i:refused|tim(?:ed|e)[- ]?out|timeout|cancel|unreachable|reset|no route|\b40[134]\b)|(?i:fail|unable|error|could not).* from instance metadata|Failed to retrieve \S+ from instance metadata|Failed to retrieve region data|EC2MetadataRequestError|EC2MetadataError|IP pool reconcile: (?:Failed to get attached ENI info|No ENI found at all in metadata)|unable to retrieve instance metadata|failed to get instance metadata|[Ff]ailed to get primary MAC from IMDS", _C, "imds-unreachable"),
     Signature("eni-limit-hit", (I,), r"Skipping ENI allocation as the (?:instance's )?max ENI limit|due to max ENI already attached|Exceeded instance (?:ENI|eni) attachment limit|no available device number|hasRoom=false|PrivateIpAddressLimitExceeded", _S, "eni-limit-reached"),
     Signature("non-schedulable", (I,), r"AWS CNI is on a non schedulable node", _S),
-    Signature("eni-delete-failed", (I,), r"(?i:delet|detach|FreeENI).*is currently in use|Not able to delete ENI yet|(?:unable|[Ff]ailed) to delete ENI[^:]*$", _NO),
+    Signature("eni-delete-failed", (I,), r"(?i:delet|detach|FreeENI).*is currently in use|Not able to delete ENI yet|(?:unable|[Ff]ailed) to delete ENI[^:]*$", _S),
     Signature("ec2-refused", (I,), r"(?:" + _EC2_WORDS + r").*", _C),
     Signature("custom-networking", (I,), r"Custom networking enabled (?P<on>true|false)|[Uu]sing (?:a )?custom network config", _S),
     Signature("eni-create-subnet", (I,), r"Creating ENI with security groups: \[(?P<groups>[^\]]*)\] in subnet: (?P<subnet>subnet-\w+)", _S),
