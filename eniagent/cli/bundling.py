@@ -116,7 +116,7 @@ class Bundling:
         return leading([Code.DEADLINE] if written.partial else []), told(written, asked=self._profile)
 
     def _write(self, answer: Answer, *, live: bool, beside_s: float) -> Written:
-        from eniagent.edge import bundle_create, bundle_place
+        from eniagent.edge import bundle_create, bundle_members, bundle_place
         from eniagent.edge.bundle_kept import Look
         from eniagent.edge.clock import Deadline
         from eniagent.sources import Span
@@ -125,7 +125,7 @@ class Bundling:
         deadline, case = self._whole or Deadline(beside_s), answer.looked.case
         seen = list(answer.looked.looks) or self.keeper.looks[-1 - len(case.before) :] or [Look(Span(until=case.now.taken_at, since=case.now.since))]
         material = bundle_create.Material(case, answer.diagnosis, seen, live)
-        wanted = bundle_create.Wanted(profile=self._profile, redact=self.settings.redact, key=key_of(self.settings) if self.settings.redact == "identifiers" else b"", options={"since_s": self.settings.since_s, "profile": self._profile})
+        wanted = bundle_create.Wanted(profile=bundle_members.PROFILES[self._profile], redact=self.settings.redact, key=key_of(self.settings) if self.settings.redact == "identifiers" else b"", options={"since_s": self.settings.since_s, "profile": self._profile})
         progress = _Progress(quiet=self._quiet)
         lock = contextlib.nullcontext() if self._is_locked else bundle_place.lock(self.place)
         with lock, HardLimit(deadline.remaining_s * 1.25 + 10.0):

@@ -14,7 +14,7 @@ from eniagent.edge.bundle_captures import Captures
 from eniagent.edge.bundle_extras import add_extras, add_windows
 from eniagent.edge.bundle_history import add_history
 from eniagent.edge.bundle_kept import Look
-from eniagent.edge.bundle_members import CASE, MINI, PROFILES, REPORT, Member, Members, Profile, Progress
+from eniagent.edge.bundle_members import CASE, MINI, REPORT, Member, Members, Profile, Progress
 from eniagent.edge.bundle_place import BundleError, Disk, DiskShort, Place, eviction_threshold, retain, write_error
 from eniagent.edge.bundle_redaction import Redaction
 from eniagent.edge.bundle_report import add_reports, bundle_name, manifest, report_text
@@ -42,7 +42,7 @@ class Material(NamedTuple):
 class Wanted(msgspec.Struct, frozen=True):
     """How a bundle is asked for. `key`: what pseudonyms are made with, for `identifiers`."""
 
-    profile: str = CASE.name
+    profile: Profile = CASE
     redact: str = "secrets"
     key: bytes = b""
     options: Mapping[str, Any] = {}
@@ -62,14 +62,13 @@ class Written(NamedTuple):
 
 def create(material: Material, wanted: Wanted, *, place: Place, settings: Settings, deadline: Deadline, progress: Optional[Progress] = None) -> Written:
     """Write one bundle; the caller holds the lock. Raises `BundleError`, and then nothing of it is left on disk."""
-    asked = PROFILES[wanted.profile]
     notes: list[str] = []
     disk = Disk(place.directory, threshold=eviction_threshold(material.looks[-1].seen))
     gather = deadline.before_end(min(WRITE_S, WRITE_SHARE * deadline.remaining_s))
     for look in material.looks:
         if look.deadline is not None:
             look.deadline.extend(gather.remaining_s)
-    for profile in [profile for profile in (CASE, MINI, REPORT) if profile.archive_bytes <= asked.archive_bytes]:
+    for profile in (wanted.profile, *(less for less in (MINI, REPORT) if less.archive_bytes < wanted.profile.archive_bytes)):
         try:
             return _create(material, wanted, profile, place=place, settings=settings, disk=disk, deadline=gather, notes=notes, progress=progress)
         except DiskShort as short:
@@ -88,7 +87,7 @@ def _create(
         redaction.learn(material.looks)
         told = redaction.diagnosis(material.diagnosis)
         add_reports(members, told, case=material.case)
-        incomplete = _gather(material, members, settings) if profile.archive_bytes > REPORT.archive_bytes else ["captures"]
+        incomplete = _gather(material, members, settings) if profile.name != REPORT.name else ["captures"]
         name = bundle_name(told, profile=profile.name)
         kept = [*notes, *_notes(members)]
         _add_papers(members, told, name=name, notes=kept, options=wanted.options, incomplete=incomplete)

@@ -9,13 +9,14 @@ import pathlib
 import re
 import subprocess
 import tarfile
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import msgspec
 
 from eniagent.diagnose import diagnose
 from eniagent.edge import archives, bundle_create, bundle_place
 from eniagent.edge.bundle_kept import Look
+from eniagent.edge.bundle_members import PROFILES, Profile
 from eniagent.edge.clock import Deadline
 from eniagent.edge.settings import Settings
 from tests.cli.command import PATH, run
@@ -36,10 +37,10 @@ def material_of(path: pathlib.Path) -> bundle_create.Material:
     return bundle_create.Material(case, diagnose(case, with_ledger=True), [Look(opened.span, seen=opened.seen) for opened in door.series], False)
 
 
-def make(path: pathlib.Path, into: pathlib.Path, *, profile: str = "case", redact: str = "secrets", deadline_s: float = 100.0) -> bundle_create.Written:
+def make(path: pathlib.Path, into: pathlib.Path, *, profile: Union[str, Profile] = "case", redact: str = "secrets", deadline_s: float = 100.0) -> bundle_create.Written:
     """A bundle of captures, made in this process."""
     settings = settings_for(into)
-    wanted = bundle_create.Wanted(profile=profile, redact=redact, key=b"k" * 32)
+    wanted = bundle_create.Wanted(profile=PROFILES[profile] if isinstance(profile, str) else profile, redact=redact, key=b"k" * 32)
     return bundle_create.create(material_of(path), wanted, place=bundle_place.choose(settings), settings=settings, deadline=Deadline(deadline_s))
 
 
