@@ -97,7 +97,7 @@ class Cycle:
     def _judge(self, case: Case, differs: tuple[str, ...]) -> tuple[Diagnosis, bool]:
         """The diagnosis, and whether it is a new one."""
         known = self._diagnosis
-        quiet = known is not None and not (differs or self._standing or known.causes or known.past or known.symptoms or known.impact.pods)
+        quiet = known is not None and not (differs or self._standing or known.causes or known.past or known.impact.pods)
         seen = isinstance(case.now.ipam, Observed)
         if known is None or not quiet or not seen or clock.ticks_s() - self._diagnosed_s >= QUIET_S:
             self._diagnosis, self._diagnosed_s = diagnose(case), clock.ticks_s()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import msgspec
 
@@ -55,6 +55,7 @@ class Tally:
         self._trend: deque[tuple[float, int]] = deque()
         self._series = [(rule.code, severity) for rule in registry() for severity in ("critical", "warning", "info")]
         self._disagreements: dict[str, int] = {}
+        self._pool: Optional[tuple[Any, PoolUse]] = None
 
     def learn(self, facts: Facts, diagnosis: Diagnosis, *, failures: Sequence[Failure], transitions: Iterable[Transition]) -> None:
         """Failures that are new, put to the account of the cause that leads; pods whose wait is over."""
@@ -81,7 +82,7 @@ class Tally:
 
     def gauges(self, facts: Facts, diagnosis: Diagnosis, *, now_s: float, incidents_open: int, cycle_s: float, lag_s: float) -> Gauges:
         """The numbers of this cycle."""
-        pool = facts.pool
+        pool = self._pool_of(facts)
         standing = {(f.code, f.severity) for f in (*diagnosis.causes, *diagnosis.symptoms, *diagnosis.advice)}
         enis = {"attached": diagnosis.numbers.enis.attached, "limit": diagnosis.numbers.enis.limit}
         return Gauges(
@@ -98,6 +99,12 @@ class Tally:
             cycle_s=cycle_s,
             lag_s=lag_s,
         )
+
+    def _pool_of(self, facts: Facts) -> Optional[PoolUse]:
+        """The pool, counted again only where it may have changed: with ipamd's answer, or while addresses cool."""
+        if self._pool is None or self._pool[0] is not facts.ipam or any(card.cooling for card in self._pool[1].cards):
+            self._pool = (facts.ipam, facts.pool) if facts.pool is not None else None
+        return self._pool[1] if self._pool is not None else None
 
     def _exhaustion_s(self, pool: Optional[PoolUse], limit: Optional[int], *, now_s: float) -> Optional[float]:
         """Until all addresses that the type allows are assigned, at the pace of the last half hour; infinite where it does not grow."""
