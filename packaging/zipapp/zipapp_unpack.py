@@ -23,9 +23,21 @@ NEEDED_GLIBC = (2, 28)
 NOT_KEPT = (".pyi", ".pyx", ".pxd", ".c", ".h", ".dist-info/RECORD")
 
 
+class Damaged(Exception):
+    """The file itself is not as it was built."""
+
+
 def unpack(archive: str, identity: str, wheels: list[str]) -> Tree:
     """A tree of these wheels (lines of `sha256 name`): in the cache, else in a private place. Ends the process where neither can be."""
     check_libc()
+    try:
+        return _unpack(archive, identity, wheels)
+    except (Damaged, zipfile.BadZipFile, KeyError) as error:
+        sys.stderr.write(f"eniagent: {archive} is damaged ({error}); fetch it again.\n")
+        sys.exit(1)
+
+
+def _unpack(archive: str, identity: str, wheels: list[str]) -> Tree:
     refusals = []
     try:
         prepare_cache()
@@ -166,18 +178,28 @@ def remove_at_end(path: str) -> None:
 
 def fill(archive: str, place: str, wheels: list[str], *, final: str | None) -> None:
     """Unpack into `place` and write its list. With `final`, where the tree will stand, its modules are compiled as well."""
+    before = os.umask(0o077)
+    try:
+        lines = _extract_all(archive, place, wheels, final=final)
+        write(f"{place}/{LIST}", "".join(lines).encode() + b"end\n")
+    finally:
+        os.umask(before)
+
+
+def _extract_all(archive: str, place: str, wheels: list[str], *, final: str | None) -> list[str]:
+    """Unpack every wheel whose digest is right; returns the list's lines."""
     lines = []
     with zipfile.ZipFile(archive) as carried:
         for line in wheels:
             digest, _, name = line.partition(" ")
             data = carried.read(f"wheels/{name}")
             if sha256(data) != digest:
-                raise Refused(f"{name} in {archive} is damaged; fetch the file again")
+                raise Damaged(f"the digest of {name} is another one")
             with zipfile.ZipFile(io.BytesIO(data)) as wheel:
                 for relative in wheel.namelist():
                     if not relative.endswith(("/", *NOT_KEPT)) and "/tests/" not in relative:
                         lines += extract(place, relative, wheel.read(relative), final=final)
-    write(f"{place}/{LIST}", "".join(lines).encode() + b"end\n")
+    return lines
 
 
 def extract(place: str, relative: str, data: bytes, *, final: str | None) -> list[str]:
@@ -185,7 +207,7 @@ def extract(place: str, relative: str, data: bytes, *, final: str | None) -> lis
     if relative.startswith("/") or ".." in relative.split("/"):
         raise Refused(f"{relative} would leave the tree")
     path = f"{place}/{relative}"
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     write(path, data)
     suffix = next((suffix for suffix in SUFFIXES if relative.endswith(suffix)), None)
     if suffix:

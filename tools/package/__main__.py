@@ -10,6 +10,7 @@ import hashlib
 import pathlib
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from tools.package import deb, locks, rpm, sbom, tree, wheels, zipapp
 
@@ -36,14 +37,12 @@ def build(target: pathlib.Path, work: pathlib.Path, kinds: list[str], architectu
 
 
 def _packages(target: pathlib.Path, work: pathlib.Path, own: wheels.Wheel, kinds: list[str], architectures: list[str], *, epoch: int) -> list[pathlib.Path]:
-    made, store = [], work / "wheels"
-    pages = _pages(work, own, epoch=epoch)
-    for architecture in architectures:
-        if "deb" in kinds:
-            made.append(deb.build(target, work=work, own=own, store=store, architecture=architecture, epoch=epoch, made=pages))
-        if "rpm" in kinds:
-            made.append(rpm.build(target, work=work, own=own, store=store, architecture=architecture, epoch=epoch, made=pages))
-    return made
+    pages, store = _pages(work, own, epoch=epoch), work / "wheels"
+    builders = {"deb": deb.build, "rpm": rpm.build}
+    wanted = [(builders[kind], architecture) for architecture in architectures for kind in builders if kind in kinds]
+    with ThreadPoolExecutor(2) as pool:  # nearly all of it is compression, in processes of their own
+        jobs = [pool.submit(one, target, work=work, own=own, store=store, architecture=given, epoch=epoch, made=pages) for one, given in wanted]
+        return [job.result() for job in jobs]
 
 
 def _pages(work: pathlib.Path, own: wheels.Wheel, *, epoch: int) -> dict[str, bytes]:
