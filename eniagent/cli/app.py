@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from eniagent import __version__
-from eniagent.cli import bundle, capacity, config, daemon, demo, diagnose, explain, history, status, timeline, triage
+from eniagent.cli import bundle, capacity, config, daemon, demo, diagnose, explain, history, status, timeline, triage, upload
 from eniagent.cli.exit_codes import FLAGS, Code, UsageError
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.output import say
@@ -70,6 +70,7 @@ app.command("status", epilog=_EPILOG)(status.status)
 app.command("history", epilog=_EPILOG)(history.history)
 app.command("demo", epilog=_EPILOG)(demo.demo)
 app.add_typer(bundle.app, name="bundle", epilog=_EPILOG)
+app.command("upload", epilog=_EPILOG)(upload.upload)
 app.add_typer(config.app, name="config", epilog=_EPILOG)
 
 _VALUED = {"--config", *(FLAGS[name] for name in FLAGS if name not in ("since_s", "deadline_s"))}

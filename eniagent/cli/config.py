@@ -5,6 +5,7 @@ Refuses to change anything.
 
 from __future__ import annotations
 
+import msgspec
 import typer
 
 from eniagent.cli.exit_codes import Code
@@ -18,8 +19,13 @@ app = typer.Typer(help="The effective configuration.", rich_markup_mode=None)
 @app.command("show")
 def show(ctx: typer.Context) -> int:
     """Print each setting, its value and where the value comes from."""
+    from eniagent.edge.upload_target import bare
+
     given: Globals = ctx.obj
     settings = given.settings()
+    if settings.upload_to is not None and bare(settings.upload_to) != settings.upload_to:
+        # What is shown ends up in tickets, and who has a presigned address whole may write there.
+        settings = msgspec.structs.replace(settings, upload_to=f"{bare(settings.upload_to)} (and what is secret of it)")
     names = [name for name in settings.__struct_fields__ if name != "origins"]
     width = max(len(name) for name in names)
     rows = (f"{name:<{width}} = {_written(getattr(settings, name))}  # {plain(settings.origin(name))}\n" for name in names)

@@ -103,20 +103,21 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": attempts}, user_agent_extra=f"eniagent/{__version__}",
         )
         with self._lock:
-            self._session = self._session or self._new_session()
+            self._session = self._session or new_session(self._settings)
             return self._session.client(probe.service, region_name=probe.region, config=config)
 
-    def _new_session(self) -> Any:
-        """One session: credentials are looked up once. The instance's role is asked of the IMDS that the agent itself asks."""
-        import boto3
-        import botocore.session
 
-        core = botocore.session.Session()
-        core.set_config_variable("metadata_service_timeout", 1)
-        core.set_config_variable("metadata_service_num_attempts", 1)
-        if self._settings.origin("imds_url") != "default":
-            core.set_config_variable("ec2_metadata_service_endpoint", self._settings.imds_url)
-        return boto3.session.Session(botocore_session=core)
+def new_session(settings: Settings) -> Any:
+    """One session: credentials are looked up once. The instance's role is asked of the IMDS that the agent itself asks."""
+    import boto3
+    import botocore.session
+
+    core = botocore.session.Session()
+    core.set_config_variable("metadata_service_timeout", 1)
+    core.set_config_variable("metadata_service_num_attempts", 1)
+    if settings.origin("imds_url") != "default":
+        core.set_config_variable("ec2_metadata_service_endpoint", settings.imds_url)
+    return boto3.session.Session(botocore_session=core)
 
 
 def right_of(probe: AskAws) -> str:

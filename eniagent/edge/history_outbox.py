@@ -1,6 +1,6 @@
 """The outbox as rows: bundles that wait for their upload, with attempts and the time of the next one.
 
-Refuses to keep a query: a presigned address carries its secret there.
+Refuses to keep a query or a password: a presigned address carries its secret there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Optional
 import msgspec
 
 from eniagent.edge.history_rows import moment, us
+from eniagent.edge.upload_target import bare
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class Parcel(msgspec.Struct, frozen=True):
 
 def post(connection: sqlite3.Connection, path: str, *, target: str, at: datetime) -> None:
     """Put a bundle in; once per path and target."""
-    row = (path, target.split("?", 1)[0].split("#", 1)[0], us(at), us(at))
+    row = (path, bare(target), us(at), us(at))
     connection.execute("INSERT OR IGNORE INTO outbox (path, target, added_us, attempts, next_us, problem) VALUES (?, ?, ?, 0, ?, '')", row)
 
 

@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_size: int = 50 << 20
     capture: str = "on"
     upload_to: Optional[str] = None
+    upload_ca_file: Optional[str] = None
+    upload_kms_key: Optional[str] = None
     origins: dict[str, str] = {}
 
     def origin(self, name: str) -> str:
@@ -130,6 +132,13 @@ def parse_target(text: Any) -> str:
     return text
 
 
+def parse_key(text: Any) -> str:
+    """A KMS key: its id, ARN or alias. Raises `ValueError`."""
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9:/_.-]{1,2048}", text):
+        raise ValueError("is no KMS key")
+    return text
+
+
 def _at_least(seconds: float, parse: Callable[[Any], float]) -> Callable[[Any], float]:
     def bounded(text: Any) -> float:
         value = parse(text)
@@ -184,6 +193,8 @@ KINDS: dict[str, Kind] = {
     "history_size": Kind(parse_size_bytes, "give how large the history may grow, such as 50M"),
     "capture": Kind(_one_of("on", "off"), "give on or off: whether an incident is captured in a bundle"),
     "upload_to": Kind(parse_target, "give s3://BUCKET/PREFIX or https://HOST/..."),
+    "upload_ca_file": Kind(parse_directory, "give the absolute path of a file of PEM certificates"),
+    "upload_kms_key": Kind(parse_key, "give a KMS key's id, ARN or alias, or aws for the key that AWS manages"),
 }
 """Every setting. The name is the key in the file; upper-cased after `ENIAGENT_` it is the variable."""
 
@@ -218,7 +229,9 @@ def _build(said: Mapping[str, tuple[Any, str]], *, problems: list[Problem]) -> S
         try:
             values[name] = KINDS[name].parse(value)
         except ValueError as error:
-            problems.append(Problem(name, origin, f"{value!r} {error}", KINDS[name].remedy))
+            # Of an address that is wrong the query is still a secret.
+            shown = repr(value) if name != "upload_to" else repr(re.split(r"[?#]", str(value), maxsplit=1)[0])
+            problems.append(Problem(name, origin, f"{shown} {error}", KINDS[name].remedy))
     if problems:
         raise ConfigError(tuple(problems))
     return Settings(origins={name: origin for name, (_, origin) in said.items()}, **values)
