@@ -21,14 +21,19 @@ ASSIGNED = rf"{KEY}\]?{QUOTE}?{BLANK}*{OPERATOR}"
 
 _LEFT = re.compile(rb"[ \t]+|%(?:25)*20|\\+t")
 _OPENING = re.compile(QUOTE.encode())
-_PLAIN = re.compile(rb"""(?:[^\s"'`&<>\\\x00%]|%(?!(?:25)*(?:2[0267CcBb]|0[AaDd]))|\\(?!\\|[nrtu"'/]))+""")
+_PLAIN = re.compile(rb"""(?:[^\s"'`&<>\\\x00%]|%(?!(?:25)*(?:2[0267CcBb]|0[AaDd]))|&(?!amp;|[A-Za-z_][\w.-]*=)|\\u00(?:26(?![A-Za-z_][\w.-]*=)|3[ce])|\\(?!\\|[nrtu"'/]))+""")
 _TAIL = re.compile(rb"[,;)}\].:]+$")
 _NEXT_KEY = re.compile(rb"[,;][ \t]*[A-Za-z_][A-Za-z0-9_ .-]*[=:]")
 _NO_SECRET = re.compile(rb"(?i)(?:|true|false|null|none|nil|<nil>|undefined|unset|empty|yes|no|on|off|\*+|\.\.\.|redacted|\[?redacted\]?|<[a-z -]*>|\$\{[^}]*\}?|\$\([^)]*\)?|\[removed.*)$")
 _PATH = re.compile(rb"/(?:var|etc|run|tmp|opt|usr|home|root|dev|proc|sys|mnt|host|srv)(?:/|$)")
 _OBJECT = re.compile(rb"[a-z0-9][a-z0-9.-]*/[a-z0-9][a-z0-9.-]*$")
 _STRONG = re.compile(rb"(?i)pass|pwd|x-amz|awsaccess|signature|client.certificate.data|key.data|connection")
+_OPENED = re.compile(rb"""["'`][A-Za-z0-9_ .-]*$""")
 _LINE_KEY = re.compile(rb"(?:^|\\n|\n)[ \t]*(?:- )?[\"']?[A-Za-z0-9_.-]*$")
+
+
+BEFORE = 200
+"""No key in a file is longer; a line may be."""
 
 
 class Span(NamedTuple):
@@ -50,7 +55,7 @@ def value_after(line: bytes, at: int, *, key: bytes, key_at: int = -1) -> Option
     if opening is not None:
         end = _closing(line, opening.end(), mark=opening.group())
         value = line[opening.end() : end]
-        return None if _no_secret(value, key=key, before=line[:max(key_at, 0)], quoted=True) else Span(opening.end(), end)
+        return None if _no_secret(value, key=key, before=_before(line, key_at), quoted=True) else Span(opening.end(), end)
     if line[at : at + 1] in (b"{", b"|", b">") or (line[at : at + 1] == b"[" and line[at + 1 : at + 2] in (b"{", b'"', b"\\", b"]")):
         return None
     listed = line[at : at + 1] == b"[" and not line.startswith(b"[removed", at)
@@ -60,9 +65,14 @@ def value_after(line: bytes, at: int, *, key: bytes, key_at: int = -1) -> Option
     start, value = found.start(), found.group()
     cut = _NEXT_KEY.search(value)
     value = _TAIL.sub(b"", value[: cut.start()] if cut else value)
-    if _no_secret(value, key=key, before=line[:max(key_at, 0)], quoted=False):
+    if _no_secret(value, key=key, before=_before(line, key_at), quoted=False):
         return None
     return Span(start, start + len(value), _json_quote(key))
+
+
+def _before(line: bytes, at: int) -> bytes:
+    """What stands before a key, as far as it matters."""
+    return line[: max(at, 0)] if at < BEFORE else b" " + line[at - BEFORE : at]
 
 
 def _closing(line: bytes, start: int, *, mark: bytes) -> int:
@@ -127,8 +137,10 @@ def _no_secret(value: bytes, *, key: bytes, before: bytes, quoted: bool) -> bool
 
 def _in_prose(key: bytes, before: bytes) -> bool:
     """`failed to get token: ...`: a colon after a bare word in the middle of a sentence."""
-    if not key.endswith(b":") or re.search(rb"""["'`]\s*:$""", key):
+    if not key.endswith(b":"):
         return False
+    if re.search(rb"""["'`]\s*:$""", key):
+        return not _OPENED.search(before)  # `Put "http://.../api/token": dial tcp ...`
     return not _LINE_KEY.search(before)
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from typing import Any, Callable, Optional
 
-from eniagent.redact.contexts import CONTEXTS, UID
+from eniagent.redact.contexts import CONTEXTS
 from eniagent.redact.pseudonyms import Pseudonyms
 from eniagent.redact.secrets import compiled
 
@@ -26,20 +26,25 @@ _H = "[0-9A-Fa-f]{1,4}"
 _V6 = rf"(?:(?:{_H}:){{7}}{_H}|(?:{_H}(?::{_H}){{0,6}})?::(?:{_H}(?::{_H}){{0,6}})?)(?:\.[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]{{1,3}})?(?:/[0-9]{{1,3}})?"
 _MAC = r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:%3[Aa][0-9A-Fa-f]{2}){5}"
 _ID = rf"(?:{IDS})-[0-9a-f]{{8,17}}"
-_HEX = rf"{UID.replace('-', '[-_]')}|cni-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{1,3}}(?:-[0-9a-f]{{12}})?|[0-9a-f]{{64}}|[0-9a-f]{{32}}|[0-9A-F]{{32}}"
+_UID = "[-_]".join(f"[0-9a-f]{{{size}}}" for size in (8, 4, 4, 4, 12))
+_HEX = rf"{_UID}|cni-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{1,3}}(?:-[0-9a-f]{{12}})?|[0-9a-f]{{64}}|[0-9a-f]{{32}}|[0-9A-F]{{32}}"
 _UNIQUE = r"A(?:IPA|ROA|IDA|NPA|GPA|SCA)[A-Z0-9]{12,17}"
 
-_IS_CONTEXT = tuple((c.kind, re.compile(f"({c.before})({c.value}){c.after}".encode(), re.S)) for c in CONTEXTS)
+IS_CONTEXT = tuple((c.kind, re.compile(f"({c.before})({c.value}){c.after}".encode(), re.S)) for c in CONTEXTS)
 _IS_MAC, _IS_ID = re.compile(_MAC), re.compile(rf"(?:{IDS})-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})")
 _IS_V6 = re.compile(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(/\d+)?")
 _IS_HOST = re.compile(_HOST_IP)
 _IS_LINK = re.compile("[0-9a-f]{11}")
-_IS_UNIQUE, _IS_UID, _IS_HEX = re.compile(_UNIQUE), re.compile(UID.replace("-", "[-_]")), re.compile("[0-9a-f]{64}|[0-9a-f]{32}|[0-9A-F]{32}")
-_ZONE = re.compile("[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?")
+_IS_UNIQUE, _IS_UID, _IS_HEX = re.compile(_UNIQUE), re.compile(_UID), re.compile("[0-9a-f]{64}|[0-9a-f]{32}|[0-9A-F]{32}")
+ZONE = re.compile("[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?")
 _IS_V4 = re.compile(r"[0-9.]+(/\d+)?")
 _ESCAPE = re.compile(rb"(?:\\[nrtbf]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
+
+
+REMEMBERED = 50_000
+"""Candidates whose pseudonyms are kept at hand; gigabytes of logs hold millions of request ids, each of them once."""
 
 
 class IdentityScrubber:
@@ -63,24 +68,22 @@ class IdentityScrubber:
 
     def block(self, data: bytes) -> bytes:
         """Whole lines, with every identity replaced."""
-        search = self._compiled().search
+        pattern = self._compiled()
         pieces: list[bytes] = []
-        kept = at = 0
-        while True:
-            found = search(data, at)
-            if found is None:
-                break
-            start, end = found.span()
-            told = self._told(data, start, end)
-            if told is None:
-                at = start + 1
-                continue
-            kind, text = told
-            at = end
-            if text != data[start:end]:
-                pieces += (data[kept:start], text)
-                kept = end
-                self.counts[kind] += 1
+        kept, at, more = 0, 0, True
+        while more:
+            more = False
+            for found in pattern.finditer(data, at):
+                start, end = found.span()
+                told = self._told(data, start, end)
+                if told is None:
+                    at, more = start + 1, True  # something else may begin inside what was none
+                    break
+                kind, text = told
+                if text != data[start:end]:
+                    pieces += (data[kept:start], text)
+                    kept = end
+                    self.counts[kind] += 1
         return b"".join((*pieces, data[kept:])) if pieces else data
 
     def _compiled(self) -> Any:
@@ -88,7 +91,8 @@ class IdentityScrubber:
             words = "|".join(re.escape(w.decode("latin-1")) for w in sorted(self._words, key=len, reverse=True))
             veth = "|".join(re.escape(p) for p in self.names.veth_prefixes)
             contexts = [f"{c.before}{c.value}{c.after}" for c in CONTEXTS if c.kind != "account"]
-            forms = [_ARN, *([words] if words else []), *contexts, _HOST_IP, f"(?:{veth})[0-9a-f]{{11}}", _ID, _MAC, _V6, _V4, _HEX, _UNIQUE]
+            # Forms that are long and whole come before words, for a word may be the short form of such an id.
+            forms = [_ARN, _HEX, *([words] if words else []), *contexts, _HOST_IP, f"(?:{veth})[0-9a-f]{{11}}", _ID, _MAC, _V6, _V4, _UNIQUE]
             self._pattern = compiled("|".join(forms))
             self._known.clear()
         return self._pattern
@@ -97,6 +101,8 @@ class IdentityScrubber:
         """What stands in a candidate's place; None where it is no identity."""
         text = data[start:end]
         if text not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
             self._known[text] = self._identify(text)
         told = self._known[text]
         if told is None or told[0].startswith("in "):
@@ -167,7 +173,7 @@ class IdentityScrubber:
         return ":".join((*head, self.names.account(account), "".join(told) + tail))
 
     def _resource(self, part: str) -> str:
-        if self._words.get(part.encode("latin-1")) is not None or _FORM.search(part) or _IS_HEX.fullmatch(part):
+        if self._words.get(part.encode("latin-1")) is not None or FORM.search(part) or _IS_HEX.fullmatch(part):
             return self._nested(part)
         return self.names.name(part)
 
@@ -179,7 +185,7 @@ class IdentityScrubber:
         return told
 
     def _in_context(self, data: bytes) -> Optional[tuple[str, bytes]]:
-        for kind, pattern in _IS_CONTEXT:
+        for kind, pattern in IS_CONTEXT:
             found = pattern.fullmatch(data)
             if found is not None and kind != "account":
                 value = found.group(2).decode("latin-1")
@@ -188,19 +194,19 @@ class IdentityScrubber:
 
     def _named(self, kind: str, value: str) -> str:
         """A name by its kind. What is an address, an id or a known name keeps the pseudonym that it has elsewhere."""
-        if value in COMMON or _ZONE.fullmatch(value) or value.isdigit():
+        if value in COMMON or ZONE.fullmatch(value) or value.isdigit():
             return value
         if kind == "namespace":
             return self.names.namespace(value)
         if kind == "service":
             namespace, _, name = value.partition("/")
             return value if value == "default/kubernetes" else f"{self.names.namespace(namespace)}/{self.names.name(name)}"
-        if value.encode("latin-1") in self._words or _FORM.search(value):
+        if value.encode("latin-1") in self._words or FORM.search(value):
             return self._nested(value)
         return {"pod": self.names.pod, "node": self.names.node, "name": self.names.name}[kind](value)
 
 
-_FORM = re.compile(rf"{_HOST_IP}|{_ID}|{_V4}")
+FORM = re.compile(rf"{_HOST_IP}|{_ID}|{_V4}")
 COMMON = frozenset(("true", "false", "null", "none", "nil", "localhost", "default", "node", "host", "unknown", "failed", "error"))
 """Words that are no names even where a name is expected."""
 

@@ -14,11 +14,12 @@ import msgspec
 
 from eniagent.model.snapshot import NodeSnapshot
 from eniagent.redact.contexts import CONTEXTS, LABEL, SCATTERED, UID
-from eniagent.redact.identities import _FORM, _ZONE, COMMON, IdentityScrubber
+from eniagent.redact.identities import COMMON, FORM, IS_CONTEXT, REMEMBERED, ZONE, IdentityScrubber
 from eniagent.redact.pseudonyms import READABLE_NAMESPACES, is_plain_word
 from eniagent.redact.secrets import compiled
 from eniagent.redact.walk import Visit, visit
 
+_SCATTERED = tuple((kind, re.compile(pattern.encode())) for kind, pattern in SCATTERED)
 SHORT = (12, 13)
 """How many digits of a container's id docker and crictl print."""
 _POD_NS = re.compile(rf"([a-z0-9][a-z0-9.-]*)_({LABEL})\({UID}\)")
@@ -31,8 +32,8 @@ class Learner:
 
     def __init__(self, scrubber: IdentityScrubber) -> None:
         self._scrubber, self.names = scrubber, scrubber.names
-        self._contexts = [(c.kind, compiled(f"{c.before}({c.value}){c.after}")) for c in CONTEXTS]
-        self._scattered = [(kind, compiled(pattern)) for kind, pattern in SCATTERED]
+        self._pattern = compiled("|".join((*(p for _, p in SCATTERED), *(f"{c.before}{c.value}{c.after}" for c in CONTEXTS))))
+        self._seen: set[bytes] = set()
 
     def snapshot(self, snapshot: NodeSnapshot) -> None:
         """All names that a snapshot holds, typed or in its texts."""
@@ -68,12 +69,23 @@ class Learner:
 
     def text(self, data: bytes) -> None:
         """All names that a text tells, in whole lines."""
-        for kind, pattern in self._contexts:
-            for found in pattern.finditer(data):
-                self._of(kind, found.group(1).decode("latin-1"))
-        for kind, pattern in self._scattered:
-            for found in pattern.finditer(data):
-                self._from(kind, found.group().decode("latin-1"))
+        for found in self._pattern.finditer(data):
+            place = found.group()
+            if place not in self._seen:
+                if len(self._seen) >= REMEMBERED:
+                    self._seen.clear()
+                self._seen.add(place)
+                self._place(place)
+
+    def _place(self, place: bytes) -> None:
+        """What one place tells: several forms may read it, so each is asked."""
+        for kind, form in _SCATTERED:
+            if form.fullmatch(place):
+                return self._from(kind, place.decode("latin-1"))
+        for kind, context in IS_CONTEXT:
+            found = context.fullmatch(place)
+            if found is not None:
+                self._of(kind, found.group(2).decode("latin-1"))
 
     def stream(self, blocks: Iterable[bytes]) -> None:
         """All names that blocks of whole lines tell."""
@@ -87,7 +99,7 @@ class Learner:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return  # such a body is no reading either; its text is scrubbed like any other
         for key, entry in _answers(tree):
-            if key.endswith("/security-groups") or key.startswith(("meta-data/tags/instance/", "meta-data/public-keys/")) or key.endswith("security-credentials/"):
+            if key.endswith(("/security-groups", "security-credentials/")) or key.startswith(("meta-data/tags/instance/", "meta-data/public-keys/")):
                 for line in entry.splitlines():
                     self.name(line.partition("=")[2] or line)
             elif key.endswith("hostname"):
@@ -167,7 +179,7 @@ class Learner:
 
 def _unfit(text: str) -> bool:
     """Whether a text in a name's place is no name, or has a pseudonym by its form."""
-    return text in COMMON or text.isdigit() or bool(_FORM.search(text) or _ZONE.fullmatch(text))
+    return text in COMMON or text.isdigit() or bool(FORM.search(text) or ZONE.fullmatch(text))
 
 
 def _answers(tree: Any) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import urllib.parse
 from typing import Any, Callable, NamedTuple, Optional
 
 from eniagent.redact.assignments import ASSIGNED, QUOTE, is_harmless, is_likely, kind_of_key, value_after
@@ -15,12 +16,13 @@ from eniagent.redact.secret_kinds import ENCODED_MESSAGE
 
 
 class Found(NamedTuple):
-    """What to remove from a line: [start, end), and the kind. `wrap`: quotes to put around the marker."""
+    """What to remove from a line: [start, end), and the kind; "": nothing, go on behind it. `wrap`: quotes around the marker, `text`: instead of it."""
 
     start: int
     end: int
     kind: str
     wrap: bytes = b""
+    text: bytes = b""
 
 
 Place = Callable[[bytes, Any], Optional[Found]]
@@ -43,7 +45,9 @@ _ALIGNED = (
 """How `-----BEGIN`, `password`, `secret`, `token`, `AKIA`, `ASIA` and a JWT's head look in base64 at its three alignments."""
 BASE64 = "(?:" + "|".join(sorted(_ALIGNED)) + ")"
 
-_RUN = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
+BASE64_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-")
+URL_BYTES = frozenset(range(0x21, 0x7F)) - frozenset(b"\"'<>\\`")
+LONGEST, MOST_ENCODED = 1 << 16, 3
 _SCHEME = re.compile(rb"(?i)(?:bearer|basic|negotiate|ntlm|token|apikey|googlelogin|hawk|digest|aws4-hmac-sha256)(?:[ +]|%20)+")
 _MANY = re.compile(rb"(?i)digest|aws4|hawk")
 _REST = re.compile(rb"""(?:[^"'\\\r\n\]]|\\+[^"'\\nrt])+""")
@@ -79,19 +83,17 @@ def header(line: bytes, found: Any) -> Optional[Found]:
     while line[at : at + 1] in (b" ", b'"', b"'", b"\\", b"["):
         quoted = quoted or line[at : at + 1] in (b'"', b"'")
         at += 1
-    rest = _REST.match(line, at)
-    if rest is None or rest.group().startswith(b"[removed"):
+    if line.startswith(b"[removed", at):
         return None
     if b"cookie" in found.group().lower():
-        return Found(at, rest.end(), "cookie")
+        rest = _REST.match(line, at)
+        return None if rest is None else Found(at, rest.end(), "cookie")
     scheme = _SCHEME.match(line, at)
     if scheme is None:
         word = _WORD.match(line, at)
         return Found(at, word.end(), "authorization") if word is not None and is_likely(word.group()) else None
-    if quoted or _MANY.match(scheme.group()):
-        return _kept_if_done(line, scheme.end(), rest.end())
-    word = _WORD.match(line, scheme.end())
-    return None if word is None else _kept_if_done(line, scheme.end(), word.end())
+    value = (_REST if quoted or _MANY.match(scheme.group()) else _WORD).match(line, scheme.end())
+    return None if value is None else _kept_if_done(line, scheme.end(), value.end())
 
 
 def _kept_if_done(line: bytes, start: int, end: int) -> Optional[Found]:
@@ -163,13 +165,32 @@ def decoded(run: bytes) -> list[bytes]:
     return told
 
 
-def run_around(line: bytes, at: int) -> tuple[int, int]:
-    """The run of base64 that holds a position."""
-    start = at
-    while start > 0 and _RUN.match(line, start - 1, start):
+def unquoted(run: bytes) -> tuple[bytes, int]:
+    """A run without its URL encoding, and how often it was encoded."""
+    depth = 0
+    while depth < MOST_ENCODED and b"%" in run:
+        plain = urllib.parse.unquote_to_bytes(run)
+        if plain == run:
+            break
+        run, depth = plain, depth + 1
+    return run, depth
+
+
+def quoted(text: bytes, depth: int) -> bytes:
+    """The text in URL encoding again. What was removed stays readable."""
+    for _ in range(depth):
+        text = urllib.parse.quote_from_bytes(text, safe="/:?&=+,;@[]").encode()
+    return text
+
+
+def run_around(line: bytes, at: int, letters: frozenset[int]) -> tuple[int, int]:
+    """The run of `letters` that holds a position, up to `LONGEST` on either side."""
+    start, end = at, at
+    while start > 0 and at - start < LONGEST and line[start - 1] in letters:
         start -= 1
-    found = _RUN.match(line, start)
-    return start, found.end() if found else at
+    while end < len(line) and end - at < LONGEST and line[end] in letters:
+        end += 1
+    return start, end
 
 
 PLACES: tuple[tuple[str, Place], ...] = (

@@ -33,12 +33,17 @@ _HEX = re.compile(r"[0-9a-fA-F_-]+")
 _NODE_IP = re.compile(r"(ip-|ec2-)?(\d{1,3}-\d{1,3}-\d{1,3}-\d{1,3})")
 
 
+PERMUTED = ("ip", "net", "mac", "id", "hex", "account", "veth", "host")
+MOST = 200_000
+"""Identities that the mapping holds; beyond it, those whose pseudonym is a permutation are no longer written down."""
+
+
 class Collision(Exception):
     """Two identities would get one name."""
 
 
 class Pseudonyms:
-    """All pseudonyms under one key. `mapping`: pseudonym -> original, of all that were given so far."""
+    """All pseudonyms under one key. `mapping`: pseudonym -> original, of all that were given so far, less `unmapped`."""
 
     def __init__(self, key: bytes, *, services: Iterable[Network] = (), networks: Iterable[Network] = ()) -> None:
         self._secret = Secret(key)
@@ -47,9 +52,14 @@ class Pseudonyms:
         self._veths: dict[str, str] = {}
         self.veth_prefixes: tuple[str, ...] = VETH_PREFIXES
         self.mapping: dict[str, str] = {}
+        self.unmapped = 0
 
     def _give(self, kind: str, original: str, pseudonym: str) -> str:
         """Remember a pseudonym. Raises `Collision`."""
+        if len(self._given) >= MOST and kind in PERMUTED:
+            # What is permuted is found again by its key, and cannot collide; only names need their first pseudonym kept.
+            self.unmapped += 1
+            return pseudonym
         if pseudonym != original and self.mapping.setdefault(pseudonym, original) != original:
             raise Collision(f"two of kind {kind} share a pseudonym")
         self._given[kind, original] = pseudonym

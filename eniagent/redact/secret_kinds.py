@@ -20,7 +20,7 @@ FREE: tuple[tuple[str, str, str], ...] = (
     ("eks-token", r"k8s-aws-v1\.", rf"k8s-aws-v1\.{WORD}+"),
     ("github-token", r"gh[pousr]_", r"gh[pousr]_[A-Za-z0-9_]{16,}"),
     ("github-token", r"github_pat_", r"github_pat_[A-Za-z0-9_]{16,}"),
-    ("gitlab-token", r"(?:glpat|gldt|glrt|glrtr|glptt|glft|glsoat|glimt|glagent|gloas|glcbt|glffct)-", rf"(?:glpat|gldt|glrt|glrtr|glptt|glft|glsoat|glimt|glagent|gloas|glcbt|glffct)-[A-Za-z0-9_.-]{{16,}}"),
+    ("gitlab-token", r"(?:glpat|gldt|glrt|glrtr|glptt|glft|glsoat|glimt|glagent|gloas|glcbt|glffct)-", r"(?:glpat|gldt|glrt|glrtr|glptt|glft|glsoat|glimt|glagent|gloas|glcbt|glffct)-[A-Za-z0-9_.-]{16,}"),
     ("gitlab-token", r"GR1348941", rf"GR1348941{WORD}{{16,}}"),
     ("slack-token", r"xox[abeoprs](?:\.xox[bp])?-", r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{8,}"),
     ("slack-token", r"xapp-[0-9]-", r"xapp-[0-9]-[A-Za-z0-9-]{8,}"),

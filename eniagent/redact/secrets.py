@@ -21,8 +21,10 @@ from eniagent.redact.secret_kinds import BOUND, FREE
 _KEY_WORDS = r"(?:[ +]|%20|[A-Z0-9])*PRIVATE(?:[ +]|%20)KEY(?:(?:[ +]|%20)BLOCK)?-----"
 BEGIN = "-----BEGIN" + _KEY_WORDS
 SECRET_OBJECT = r"""(?i:\\*["']?kind\\*["']?\s*:\s*\\*["']?secret\b)"""
+ESCAPED = "%[0-9A-Fa-f]{2}"
 PEM_LINES = 400
 """A private key is over after so many lines, whatever its end was: the longest RSA keys have about 260."""
+_KEY_BYTES = 400
 _END = re.compile(("-----END" + _KEY_WORDS).encode())
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+=_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
 _MESSAGE = re.compile(rb'("(?:MESSAGE|msg|log|message)"\s*:\s*")([A-Za-z0-9+/=]+|(?:Proc-Type|DEK-Info|Comment|Version):[^"]*)(?=\\?")')
@@ -52,7 +54,7 @@ class _Patterns:
 
     def __init__(self) -> None:
         heads = "|".join(head for _, head, _ in (*FREE, *BOUND))
-        self.sieve = compiled("|".join((heads, BEGIN, SECRET_OBJECT, places.BASE64, *(p for p, _ in places.PLACES))))
+        self.sieve = compiled("|".join((heads, ESCAPED, BEGIN, SECRET_OBJECT, places.BASE64, *(p for p, _ in places.PLACES))))
 
     @functools.cached_property
     def begin(self) -> Any:
@@ -63,6 +65,11 @@ class _Patterns:
     def secret_object(self) -> Any:
         """A Kubernetes Secret."""
         return compiled(SECRET_OBJECT)
+
+    @functools.cached_property
+    def escaped(self) -> Any:
+        """A character in URL encoding."""
+        return compiled(ESCAPED)
 
     @functools.cached_property
     def base64(self) -> Any:
@@ -102,9 +109,9 @@ class SecretScrubber:
     Keeps one memory between calls: that a private key, a YAML block or a Secret's data is still open.
     """
 
-    def __init__(self, *, counts: Optional[Counter[str]] = None, in_base64: bool = True) -> None:
+    def __init__(self, *, counts: Optional[Counter[str]] = None, deeper: bool = True) -> None:
         self.counts: Counter[str] = Counter() if counts is None else counts
-        self._look_into_base64 = in_base64
+        self._look_deeper = deeper
         self._p = _patterns()
         self._open, self._left, self._indent = "", 0, -1
 
@@ -133,8 +140,10 @@ class SecretScrubber:
         """One line, or several that a match spans, that may hold a secret."""
         if b"\n" in line[:-1]:
             return b"".join(self._line(part) for part in line.splitlines(keepends=True))
+        if b"%" in line and self._look_deeper:
+            line = self._apply(line, self._p.escaped, self._in_url)
         line = self._private_key(line)
-        if not self._open and _BLOCK.search(line):
+        if not self._open and _BLOCK.search(line[-_KEY_BYTES:]):
             self._begin_block(line)
         keyed = False
         for pattern, find in self._p.places[:3]:
@@ -146,7 +155,7 @@ class SecretScrubber:
             line = _AWS_SECRET.sub(self._aws_secret, line)
         if self._p.secret_object.search(line):
             line = self._secret_object(line)
-        return self._in_base64(line) if self._look_into_base64 else line
+        return self._apply(line, self._p.base64, self._in_base64) if self._look_deeper else line
 
     def _apply(self, line: bytes, pattern: Any, find: places.Place) -> bytes:
         pieces: list[bytes] = []
@@ -159,8 +168,10 @@ class SecretScrubber:
             if told is None:
                 at = max(found.end(), at + 1)
                 continue
-            pieces += (line[kept : told.start], self._removed(told))
-            kept = at = told.end
+            at = max(told.end, at + 1)
+            if told.kind:
+                pieces += (line[kept : told.start], told.text or self._removed(told))
+                kept = at
         return b"".join((*pieces, line[kept:])) if pieces else line
 
     def _removed(self, told: Found) -> bytes:
@@ -179,10 +190,10 @@ class SecretScrubber:
 
         line = self._apply(line, self._p.free_any, form)
         for kind, pattern in self._p.bound:
-            line = pattern.sub(lambda found, kind=kind: self._bounded(found, kind), line)
+            line = pattern.sub(functools.partial(self._bounded, kind), line)
         return line, keyed
 
-    def _bounded(self, found: re.Match[bytes], kind: str) -> bytes:
+    def _bounded(self, kind: str, found: re.Match[bytes]) -> bytes:
         text = found.group()
         if not (re.search(rb"\d", text) and re.search(rb"[A-Za-z]", text[1:])):
             return text
@@ -205,21 +216,24 @@ class SecretScrubber:
             self._open, self._left, self._indent = "manifest", PEM_LINES, -1
         return _OBJECT_DATA.sub(values, line)
 
-    def _in_base64(self, line: bytes) -> bytes:
-        def form(whole: bytes, found: Any) -> Optional[Found]:
-            start, end = places.run_around(whole, found.start())
-            texts = places.decoded(whole[start:end])
-            return Found(start, end, "base64") if any(self._holds_secret(text) for text in texts) else None
+    def _in_base64(self, line: bytes, found: Any) -> Optional[Found]:
+        """A run of base64 that holds a secret goes as a whole."""
+        start, end = places.run_around(line, found.start(), places.BASE64_BYTES)
+        holds = any(self._inner(text)[1] for text in places.decoded(line[start:end]))
+        return Found(start, end, "base64" if holds else "")
 
-        return self._apply(line, self._p.base64, form)
+    def _in_url(self, line: bytes, found: Any) -> Optional[Found]:
+        """A run in URL encoding is scrubbed as what it stands for, and encoded again where something was removed."""
+        start, end = places.run_around(line, found.start(), places.URL_BYTES)
+        plain, depth = places.unquoted(line[start:end])
+        told, counts = self._inner(plain)
+        self.counts.update(counts)
+        return Found(start, end, "url" if counts else "", text=places.quoted(told, depth) if counts else b"")
 
-    def _holds_secret(self, text: bytes) -> bool:
-        """Whether what was decoded holds a secret. It is looked at once: base64 in base64 is not followed."""
-        if self._p.sieve.search(text) is None:
-            return False
-        inner = SecretScrubber(in_base64=False)
-        inner.block(text)
-        return bool(inner.counts)
+    def _inner(self, text: bytes) -> tuple[bytes, Counter[str]]:
+        """What stands encoded in a line, scrubbed, and what was removed from it. Looked at once: encodings of encodings are not followed."""
+        inner = SecretScrubber(deeper=False)
+        return (text if self._p.sieve.search(text) is None else inner.block(text)), inner.counts
 
     def _private_key(self, line: bytes) -> bytes:
         """Private keys that begin on this line; one that does not end here stays open."""
@@ -260,7 +274,7 @@ class SecretScrubber:
             self._open = ""
             start = line.rfind(b'"', 0, end.start()) + 1 or len(line[: end.start()]) - len(line[: end.start()].lstrip())
             return line[:start] + marker("private-key") + line[end.end() :]
-        form = _MESSAGE if line.startswith(b"{") else _PEM_LINE
+        form = _MESSAGE if line.startswith(b"{") or len(line) > _KEY_BYTES else _PEM_LINE
         if form is _MESSAGE:
             return form.sub(lambda m: m.group(1) + marker("private-key"), line)
         if not line.strip():

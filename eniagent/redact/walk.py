@@ -31,7 +31,7 @@ class Visit(NamedTuple):
 Change = Callable[[Visit], Any]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hints(struct: type) -> dict[str, Any]:
     return get_type_hints(struct)
 
@@ -46,9 +46,9 @@ def change(value: Any, by: Change, *, hint: Any = None, field: str = "") -> Any:
         return by(Visit(_named(hint), field, value))
     if isinstance(value, _PLAIN):
         return value
-    if isinstance(value, IPAddress):  # type: ignore[misc,arg-type]
+    if isinstance(value, IPAddress):  # type: ignore[arg-type]
         return by(Visit("address", field, value))
-    if isinstance(value, IPNetwork):  # type: ignore[misc,arg-type]
+    if isinstance(value, IPNetwork):  # type: ignore[arg-type]
         return by(Visit("network", field, value))
     if isinstance(value, dict):
         return by(Visit("dict", field, value))
