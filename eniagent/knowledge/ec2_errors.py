@@ -46,8 +46,8 @@ def cause_of_code(code: str, call: str, text: str) -> str:
 
     A code that the table lacks still says that the ENI did not come when it answers a create or attach.
     """
-    if code in _SERVICE_FAULTS:
-        return "aws-api-unreachable"
+    if code in _SERVICE_FAULTS:  # EC2 did answer: for a call that brings an ENI, that it brought none.
+        return "eni-attach-failed" if call in ("AttachNetworkInterface", "CreateNetworkInterface") else "aws-api-unreachable"
     if code in ("InvalidParameterCombination", "InvalidParameterValue", "InvalidSubnet.Conflict") and _ZONE.search(text):
         return "eniconfig-invalid"
     known = CAUSE_OF_CODE.get(code, "")
