@@ -16,6 +16,8 @@ from eniagent.model.reading import Unobserved
 from eniagent.model.snapshot import Case
 from eniagent.redact import LeftOut, Scrubber, redact_diagnosis, scrubber_for
 
+_DONE = {"secret": "removed", "identity": "replaced"}
+
 
 class Redaction:
     """One bundle's redaction in one strength. `key` is used by `identifiers` alone."""
@@ -58,8 +60,8 @@ class Redaction:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rule -> how often it removed or replaced something."""
-        return self._scrubber.counts
+        """Rule -> how often it removed or replaced something, in words that no rule takes for a secret."""
+        return {f"{_DONE[rule.partition(':')[0]]} {rule.partition(':')[2]}": count for rule, count in self._scrubber.counts.items()}
 
     @property
     def total(self) -> int:

@@ -87,7 +87,7 @@ def report_text(diagnosis: Diagnosis, *, members: Members, name: str, notes: Ite
         told += [f"  {plain(gone.path, limit=200)}: {gone.why}{': ' + plain(gone.detail, limit=300) if gone.detail else ''}" for gone in members.absent]
         told.append("")
     counts = members.redaction.counts
-    told.append("Redaction: " + (", ".join(f"{rule} {count} x" for rule, count in sorted(counts.items())) or "nothing was found to remove") + "\n")
+    told.append("Redaction: " + (", ".join(f"{rule} ({count} x)" for rule, count in sorted(counts.items())) or "nothing was found to remove") + "\n")
     return "\n".join([*told, _CONTENTS]).encode("ascii", "backslashreplace")
 
 
@@ -107,7 +107,7 @@ def manifest(diagnosis: Diagnosis, *, members: Members, name: str, notes: Iterab
         "profile": members.profile.name,
         "limits": {"archive_bytes": members.profile.archive_bytes},
         "options": dict(options),
-        "redaction": {"strength": by.strength, "counts": by.counts},
+        "redaction": {"strength": by.strength, "counts": [{"rule": rule, "count": count} for rule, count in by.counts.items()]},
         "partial": members.partial or None,
         "notes": list(notes),
         "incomplete": sorted(set(incomplete)),

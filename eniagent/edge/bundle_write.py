@@ -52,14 +52,15 @@ def write(members: Iterable[Member], *, place: Place, name: str, taken_at: datet
                 write_all(descriptor, piece)
                 size += len(piece)
             os.fsync(descriptor)
-            sidecar = f"{digest.hexdigest()}  {name}.tar.gz\n".encode("ascii")
+            # The digest first: one without an archive is removed by the next run, an archive without one would stay.
+            _publish_bytes(f"{digest.hexdigest()}  {name}.tar.gz\n".encode("ascii"), path + DIGEST, place=place)
             _publish(descriptor, path)
         finally:
             os.close(descriptor)
-        _publish_bytes(sidecar, path + DIGEST, place=place)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        if not os.path.exists(path):
+            with contextlib.suppress(OSError):
+                os.unlink(path + DIGEST)
         raise write_error(error, path=path) from error
     return Archive(path, digest.hexdigest(), size)
 
