@@ -16,7 +16,7 @@ from typing import Callable, Optional, TypeVar, Union
 import msgspec
 
 from eniagent.edge import clock, history_incidents, history_outbox, history_rows
-from eniagent.edge.history_ground import ABSENT, CORRUPT, HistoryError, check, kind_of, open_file, open_memory, open_to_read, transaction
+from eniagent.edge.history_ground import ABSENT, BROKEN, CORRUPT, HistoryError, check, kind_of, open_file, open_memory, open_to_read, transaction
 from eniagent.edge.history_outbox import Parcel
 from eniagent.edge.history_retention import Limits, forget, live_bytes
 from eniagent.edge.history_salvage import carry_over, put_aside, put_aside_at, take_small
@@ -30,6 +30,9 @@ MEMORY_BYTES = 8 << 20
 RETRY_S, RETRY_MOST_S = 15.0, 600.0
 ASIDE_S = 3600.0
 """A file that is damaged again within this time is not replaced again: its disk is, so the work goes on in memory."""
+
+
+_ODD = "content that was never written"
 
 
 class State(msgspec.Struct, frozen=True):
@@ -80,7 +83,7 @@ class History:
         history = cls(Path(path), limits=limits)
         try:
             history._file = history._open_file()
-        except (sqlite3.Error, OSError, HistoryError) as error:
+        except (*BROKEN, OSError, HistoryError) as error:
             history._degrade(error)
         return history
 
@@ -100,7 +103,7 @@ class History:
         """Give the file back. What is only in memory is lost."""
         for connection in (self._file, self._memory):
             if connection is not None:
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(*BROKEN):
                     connection.close()
         self._file = self._memory = None
 
@@ -251,7 +254,7 @@ class History:
         self._snapshots.forget()
         try:
             return open_file(self._path, max_bytes=self._limits.size_bytes)
-        except (sqlite3.Error, HistoryError) as error:
+        except (*BROKEN, HistoryError) as error:
             if kind_of(error) != CORRUPT or not put_aside(self._path, again_after_s=ASIDE_S):
                 raise
         connection = open_file(self._path, max_bytes=self._limits.size_bytes)
@@ -259,17 +262,18 @@ class History:
         return connection
 
     def _ask(self, load: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._file or self._memory
-        if self._read_only:
-            if connection is None:
-                raise HistoryError(ABSENT, f"{self._path}: closed")
-            try:
-                return load(connection)
-            except sqlite3.Error as error:
-                raise HistoryError(kind_of(error), f"{self._path}: {error}") from error
-        return self._write(load)
+        if not self._read_only:
+            return self._write(load, is_question=True)
+        if self._file is None:
+            raise HistoryError(ABSENT, f"{self._path}: closed")
+        try:
+            return load(self._file)
+        except BROKEN as error:
+            raise HistoryError(kind_of(error), f"{self._path}: {error}") from error
+        except Exception as error:
+            raise HistoryError(CORRUPT, f"{self._path}: {_ODD}: {type(error).__name__}: {error}") from error
 
-    def _write(self, act: Callable[[sqlite3.Connection], T]) -> T:
+    def _write(self, act: Callable[[sqlite3.Connection], T], *, is_question: bool = False) -> T:
         """Do it in the file; where that refuses, in memory. `act` leaves nothing behind when it fails."""
         if self._file is None and clock.ticks_s() >= self._retry_at_s:
             self._return()
@@ -278,20 +282,20 @@ class History:
                 break
             try:
                 return act(self._file)
-            except sqlite3.Error as error:
+            except BROKEN as error:
                 self._change_ground(error)
-            except Exception:
-                # Bytes that no writer of ours left there: only SQLite's own check tells that from a mistake of ours.
-                if not self._is_damaged():
+            except Exception as error:
+                # Bytes that no writer of ours left there. Where something was to be stored, the mistake may as well be the caller's.
+                if not is_question and not self._is_damaged():
                     raise
-                self._change_ground(HistoryError(CORRUPT, f"{self._path}: content that was never written"))
+                self._change_ground(HistoryError(CORRUPT, f"{self._path}: {_ODD}: {type(error).__name__}: {error}"))
         return act(self._memory_ground())
 
     def _is_damaged(self) -> bool:
         try:
             if self._file is not None:
                 check(self._file, self._path)
-        except (sqlite3.Error, HistoryError):
+        except (*BROKEN, HistoryError):
             return True
         return False
 
@@ -300,7 +304,7 @@ class History:
         if kind_of(error) == CORRUPT and self._file is not None:
             self._file.close()
             self._file = None
-            with contextlib.suppress(sqlite3.Error, OSError, HistoryError):
+            with contextlib.suppress(*BROKEN, OSError, HistoryError):
                 self._file = self._open_file()
                 return
         self._degrade(error)
@@ -331,7 +335,7 @@ class History:
             connection = self._open_file()
             if self._memory is not None:
                 carry_over(self._memory, connection, lost=self._state.lost, since=self._state.since, until=clock.now())
-        except (sqlite3.Error, OSError, HistoryError) as error:
+        except (*BROKEN, OSError, HistoryError) as error:
             if connection is not None:
                 connection.close()
             self._degrade(error)

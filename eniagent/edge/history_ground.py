@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 from urllib.parse import quote
 
 from eniagent.edge.errors import AgentError
@@ -76,6 +77,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 """What each schema version adds. A version that was released is never edited: files of it stay readable."""
 
 
+BROKEN = (sqlite3.Error, UnicodeDecodeError)
+"""What a broken file raises: where its schema is damaged, SQLite's message about that is no text either."""
+
+
 class HistoryError(AgentError):
     """The history cannot be read. `kind` is one of the words above."""
 
@@ -88,6 +93,8 @@ def kind_of(error: BaseException) -> str:
     """The word for what SQLite or the file system refused."""
     if isinstance(error, HistoryError):
         return error.kind
+    if isinstance(error, UnicodeDecodeError):
+        return CORRUPT
     if isinstance(error, OSError):
         return _REFUSALS.get(error.errno or 0, FAILED)
     text = str(error).lower()
@@ -104,6 +111,8 @@ def open_file(path: Path, *, max_bytes: int) -> sqlite3.Connection:
         raise HistoryError(READ_ONLY, f"{path}: not writable")
     connection = _connect(f"file:{quote(str(path))}?mode=rw")
     try:
+        # Before anything that writes: a file of a later release is left as it is.
+        version_of(connection)
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         _settle(connection, max_bytes=max_bytes)
@@ -137,7 +146,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         try:
             version = version_of(connection)
             connection.execute("SELECT count(*) FROM cursors").fetchone()
-        except sqlite3.Error as error:
+        except BROKEN as error:
             connection.close()
             if number < len(ways):
                 continue
@@ -154,6 +163,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=64)
+    # Damage must not show as an exception of its own kind.
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
     connection.execute("PRAGMA cell_size_check=ON")
     return connection
 
@@ -190,10 +201,18 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """SQLite's own check of the whole file. Raises `HistoryError` (corrupt)."""
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    """SQLite's own check of the whole file, its indexes included. Raises `HistoryError` (corrupt)."""
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found is None or found[0] != "ok":
-        raise HistoryError(CORRUPT, f"{path}: {found[0] if found else 'no answer to quick_check'}")
+        raise HistoryError(CORRUPT, f"{path}: {found[0] if found else 'no answer to integrity_check'}")
+    # The check does not read what the schema says: a damaged definition is obeyed.
+    with contextlib.closing(open_memory(max_bytes=1 << 20)) as fresh:
+        if _definitions(connection) != _definitions(fresh):
+            raise HistoryError(CORRUPT, f"{path}: the schema is not the one that was written")
+
+
+def _definitions(connection: sqlite3.Connection) -> list[tuple[str, Optional[str]]]:
+    return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
 @contextlib.contextmanager
@@ -205,6 +224,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*BROKEN):
                 connection.execute("ROLLBACK")
         raise

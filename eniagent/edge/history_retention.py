@@ -35,7 +35,7 @@ class Dropped(NamedTuple):
 _STEP = 200
 """Rows of one table that may go at once on account of age."""
 _ROUNDS = 40
-_FILLED = 0.85
+_FILLED = 0.8
 """Share of the limit that live pages may take: the rest is for the log and for pages that are free."""
 _NAMES_EVERY = 500
 

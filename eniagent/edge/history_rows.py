@@ -19,7 +19,7 @@ TEXT_LIMIT = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FAILURES = (
     "SELECT pods.text, attempt, at_us, signatures.text, programs, uids.text, texts.text FROM failures"
-    " JOIN names AS pods ON pods.id=pod JOIN names AS signatures ON signatures.id=signature"
+    " LEFT JOIN names AS pods ON pods.id=pod LEFT JOIN names AS signatures ON signatures.id=signature"
     " LEFT JOIN names AS uids ON uids.id=uid LEFT JOIN names AS texts ON texts.id=failures.text"
 )
 
@@ -93,9 +93,9 @@ def load_failures(connection: sqlite3.Connection, *, since: Optional[datetime], 
     return [_failure(*row) for row in rows]
 
 
-def _failure(pod: str, attempt: Union[bytes, str], at_us: int, signature: str, programs: int, uid: Optional[str], text: Optional[str]) -> Failure:
+def _failure(pod: Optional[str], attempt: Union[bytes, str], at_us: int, signature: Optional[str], programs: int, uid: Optional[str], text: Optional[str]) -> Failure:
     told = tuple(name for bit, name in enumerate(PROGRAMS) if programs >> bit & 1)
-    return Failure(PodName(pod), _sandbox_of(attempt), moment(at_us) if at_us else None, signature, told, uid or "", text or "")
+    return Failure(PodName(pod or ""), _sandbox_of(attempt), moment(at_us) if at_us else None, signature or "", told, uid or "", text or "")
 
 
 def _between(since: Optional[datetime], until: Optional[datetime]) -> tuple[int, int]:

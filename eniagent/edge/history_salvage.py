@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 from eniagent.edge import clock, history_incidents, history_rows
-from eniagent.edge.history_ground import HistoryError, open_to_read, transaction
+from eniagent.edge.history_ground import BROKEN, HistoryError, open_to_read, transaction
 from eniagent.edge.history_snapshots import Reader, Snapshots
 from eniagent.model.chronicle import Gap
 
@@ -59,7 +59,7 @@ def take_small(path: Path, target: sqlite3.Connection) -> None:
                 with transaction(target):
                     for row in rows:
                         target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-            except sqlite3.Error:
+            except BROKEN:
                 whole = False
         if whole:
             history_rows.store_cursors(target, {_SEEDED: "1"})

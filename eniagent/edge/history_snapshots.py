@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 
 import msgspec
 
-from eniagent.edge.history_pieces import cut, pack, unpack
+from eniagent.edge.history_pieces import Piece, cut, pack, unpack
 from eniagent.edge.history_rows import moment, us
 from eniagent.model.codec import decode, encode
 from eniagent.model.reading import Observed, Unobserved, Why
@@ -77,7 +77,7 @@ class Snapshots:
 
     def _store_field(self, connection: sqlite3.Connection, name: str, value: Any, *, number: int) -> _Span:
         field = self._field(connection, name)
-        span = self._spans.get(name) or _open_span(connection, field, number=number)
+        span = self._spans.get(name) or _open_span(connection, field, name, number=number)
         if span is not None and span.value is not None and same(span.value, value):
             return span._replace(value=value)
         pieces = cut(name, encode(_timeless(value)))
@@ -87,7 +87,7 @@ class Snapshots:
         rows = span.pieces if span is not None else {}
         kept: dict[bytes, int] = {}
         for piece in pieces:
-            kept[piece.hash] = rows[piece.hash] if piece.hash in rows else _keep_piece(connection, piece.hash, piece.body)
+            kept[piece.hash] = rows[piece.hash] if piece.hash in rows else _keep_piece(connection, name, piece)
         if span is not None:
             connection.execute("UPDATE spans SET last=? WHERE id=?", (number - 1, span.row))
             gone = [(number - 1, row) for hash_, row in span.pieces.items() if hash_ not in kept]
@@ -110,7 +110,7 @@ def _timeless(value: Any) -> Any:
     return msgspec.structs.replace(value, at=None) if isinstance(value, (Observed, Unobserved)) else value
 
 
-def _open_span(connection: sqlite3.Connection, field: int, *, number: int) -> Optional[_Span]:
+def _open_span(connection: sqlite3.Connection, field: int, name: str, *, number: int) -> Optional[_Span]:
     """The span that stands open in the file, written by an earlier process. One that is damaged is closed."""
     found = connection.execute("SELECT id, pieces FROM spans WHERE field=? AND last IS NULL ORDER BY first DESC LIMIT 1", (field,)).fetchone()
     if found is None:
@@ -120,22 +120,36 @@ def _open_span(connection: sqlite3.Connection, field: int, *, number: int) -> Op
     except (ValueError, TypeError, msgspec.DecodeError):
         connection.execute("UPDATE spans SET last=? WHERE field=? AND last IS NULL", (number - 1, field))
         return None
-    hashes = {row: _hash_of(connection, row) for row in set(rows)}
+    hashes = {row: _hash_of(connection, name, row) for row in set(rows)}
     return _Span(int(found[0]), None, {hash_: row for row, hash_ in hashes.items()}, tuple(hashes[row] for row in rows))
 
 
-def _hash_of(connection: sqlite3.Connection, row: int) -> bytes:
-    found = connection.execute("SELECT hash FROM pieces WHERE id=?", (row,)).fetchone()
-    # A piece that is gone matches no new one: the field is written anew.
-    return bytes(found[0]) if found is not None else struct.pack("<q", row)
+def _hash_of(connection: sqlite3.Connection, name: str, row: int) -> bytes:
+    """What a stored piece is known by; of one that is gone or damaged something that no new piece has, so that it is written anew."""
+    found = connection.execute("SELECT hash, form, body FROM pieces WHERE id=?", (row,)).fetchone()
+    if found is not None and _is_sound(name, *found):
+        return bytes(found[0])
+    connection.execute("DELETE FROM pieces WHERE id=?", (row,))
+    return struct.pack("<q", row)
 
 
-def _keep_piece(connection: sqlite3.Connection, hash_: bytes, body: bytes) -> int:
-    found = connection.execute("SELECT id, last FROM pieces WHERE hash=?", (hash_,)).fetchone()
+def _is_sound(name: str, hash_: bytes, form: int, body: bytes) -> bool:
+    try:
+        unpack(name, hash_, form=form, body=body)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _keep_piece(connection: sqlite3.Connection, name: str, piece: Piece) -> int:
+    found = connection.execute("SELECT id, form, body, last FROM pieces WHERE hash=?", (piece.hash,)).fetchone()
+    if found is not None and not _is_sound(name, piece.hash, found[1], found[2]):
+        connection.execute("DELETE FROM pieces WHERE id=?", (found[0],))
+        found = None
     if found is None:
-        form, packed = pack(body)
-        return int(connection.execute("INSERT INTO pieces (hash, form, body) VALUES (?, ?, ?)", (hash_, form, packed)).lastrowid or 0)
-    if found[1] is not None:
+        form, packed = pack(piece.body)
+        return int(connection.execute("INSERT INTO pieces (hash, form, body) VALUES (?, ?, ?)", (piece.hash, form, packed)).lastrowid or 0)
+    if found[3] is not None:
         connection.execute("UPDATE pieces SET last=NULL WHERE id=?", (found[0],))
     return int(found[0])
 
@@ -183,8 +197,8 @@ class Reader:
         told, readings = _Told(), {}
         for field, name in self._names.items():
             value = self._value(field, name, number)
-            if isinstance(value, _Told):
-                told = value
+            if name == TOLD:
+                told = value or told
             elif value is not None:
                 readings[name] = msgspec.structs.replace(value, at=moment(times.get(field)))
         return NodeSnapshot(taken_at=taken_at, since=moment(since_us), told=told.told, timeless=told.timeless, **readings)
