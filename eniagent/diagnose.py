@@ -32,9 +32,10 @@ from eniagent.model.finding import (
     Verdict,
     Window,
 )
-from eniagent.model.reading import Observed, Why
+from eniagent.model.reading import Why
 from eniagent.model.snapshot import ON_REQUEST, READINGS, Case
 from eniagent.rules import registry
+from eniagent.rules.essentials import missing_essentials, missing_looks, not_applicable
 from eniagent.rules.looks import next_looks
 from eniagent.rules.rule import INDEPENDENT, Clear, Fires, Inconclusive, Outcome, Rule
 
@@ -69,9 +70,11 @@ def diagnose(case: Case, *, with_ledger: bool = False, pod: str = "") -> Diagnos
     symptoms = _ordered(f for f in findings.values() if f.kind == "symptom")
     advice = _ordered(f for f in findings.values() if f.kind == "advice")
     unobserved = _unobserved(facts)
+    if not_applicable(facts):  # What stands where no VPC CNI ever was is no fault of this node.
+        causes, past, symptoms, advice = (), (), (), ()
     verdict = _verdict(facts, causes=causes, past=past, advice=advice, outcomes=outcomes, faults=faults)
     looks = next_looks(facts) if verdict is Verdict.INCONCLUSIVE else ()
-    looks = looks or _own_looks(verdict, causes) or _missing_looks(facts, verdict)
+    looks = looks or _own_looks(verdict, causes) or (missing_looks(facts) if verdict is Verdict.INCONCLUSIVE else ())
     return Diagnosis(
         agent={"version": __version__},
         taken_at=facts.at,
@@ -171,7 +174,7 @@ def _unobserved(facts: Facts) -> tuple[NotSeen, ...]:
 def _verdict(
     facts: Facts, *, causes: tuple[Finding, ...], past: tuple[Finding, ...], advice: tuple[Finding, ...], outcomes: list[tuple[Rule, Outcome]], faults: tuple[str, ...]
 ) -> Verdict:
-    if _not_applicable(facts) and not causes:
+    if not_applicable(facts):
         return Verdict.NOT_APPLICABLE
     firm = [c for c in causes if c.confidence is not Confidence.POSSIBLE]
     waits = facts.hits.waiting
@@ -205,54 +208,12 @@ def _down(facts: Facts) -> bool:
     return life.last_words.at is not None and facts.at - life.last_words.at > timedelta(seconds=DOWN_S)
 
 
-def _not_applicable(facts: Facts) -> bool:
-    traces = ("ipam", "metrics", "ipamd_log", "plugin_log", "checkpoint", "environment", "settings")
-    if any(isinstance(getattr(facts.now, f), Observed) for f in traces) or facts.hits.for_address:
-        return False
-    config = facts.value("cni_config")
-    if config is not None and config.first and "aws-cni" not in config.types:
-        return True
-    metadata, log = facts.unseen("metadata"), facts.unseen("ipamd_log")
-    no_ec2 = metadata is not None and metadata.why in (Why.REFUSED, Why.TIMED_OUT, Why.NOT_INSTALLED)
-    return no_ec2 and log is not None and log.why is Why.NOT_INSTALLED and not facts.hits.pods
-
-
-def missing_essentials(facts: Facts) -> tuple[str, ...]:
-    """What is essential for `healthy` and was not seen (contract, Verdict)."""
-    missing = []
-    pool = facts.ipam is not None or (facts.value("checkpoint") is not None and (facts.value("metrics") is not None or facts.log is not None))
-    if not pool:
-        missing.append("ipamd's pool")
-    journals = [facts.value(f) for f in ("kubelet", "containerd")]
-    if not any(j is not None and j.entries > 0 and not j.cut for j in journals):
-        missing.append("a kubelet or containerd journal over the window")
-    if facts.metadata is None:
-        missing.append("IMDS's list of ENIs")
-    if facts.limits is None:
-        missing.append("the instance type's limits")
-    return tuple(missing)
-
-
 def _own_looks(verdict: Verdict, causes: tuple[Finding, ...]) -> tuple[NextLook, ...]:
     """What would decide the causes that are merely possible: their rules' own looks."""
     if verdict is not Verdict.INCONCLUSIVE:
         return ()
     rules = {r.code: r for r in registry()}
     return tuple(NextLook(look.command, (c.code,), look.where) for c in causes[:3] for look in rules[c.code].looks[:1])
-
-
-def _missing_looks(facts: Facts, verdict: Verdict) -> tuple[NextLook, ...]:
-    if verdict is not Verdict.INCONCLUSIVE:
-        return ()
-    looks = []
-    for what in missing_essentials(facts):
-        if what.startswith("ipamd"):
-            looks.append(NextLook("curl -s http://127.0.0.1:61679/v1/enis; pgrep -a aws-k8s-agent", ("ipamd-unreachable", "ipamd-not-ready", "eni-limit-reached")))
-        elif "journal" in what:
-            looks.append(NextLook("journalctl -u kubelet --since -1h --no-pager | grep -ci sandbox", ("allocation-failures", "not-ip-related")))
-        elif "IMDS" in what:
-            looks.append(NextLook("curl -sS -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token", ("imds-unreachable",)))
-    return tuple(looks[:3])
 
 
 def _second_look(case: Case) -> tuple[NextLook, ...]:
