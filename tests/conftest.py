@@ -5,9 +5,11 @@ Refuses to skip: a test that cannot run here is left out and named in the summar
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Generator
 from typing import Callable, Optional
@@ -27,6 +29,14 @@ def _missing_netns() -> Optional[str]:
     if not (shutil.which("ip") and shutil.which("unshare")):
         return "ip and unshare (packages iproute2, util-linux)"
     return None if os.geteuid() == 0 else "root"
+
+
+@functools.lru_cache(maxsize=1)
+def _missing_mountns() -> Optional[str]:
+    if not shutil.which("unshare"):
+        return "unshare (package util-linux)"
+    ended = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], stderr=subprocess.DEVNULL, check=False)
+    return None if ended.returncode == 0 else "the right to a user and mount namespace"
 
 
 def _missing_nspawn() -> Optional[str]:
@@ -49,6 +59,7 @@ def _missing_packages() -> Optional[str]:
 NEEDS: dict[str, Callable[[], Optional[str]]] = {
     "journald": _missing_journald,
     "netns": _missing_netns,
+    "mountns": _missing_mountns,
     "nspawn": _missing_nspawn,
     "browser": _missing_browser,
     "packages": _missing_packages,

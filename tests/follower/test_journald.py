@@ -20,7 +20,7 @@ from eniagent.model.record import Journal
 from tests.follower.journald import Journald
 from tests.follower.lines import Cluster
 
-pytestmark = pytest.mark.journald
+pytestmark = [pytest.mark.journald, pytest.mark.mountns]
 
 
 @pytest.fixture

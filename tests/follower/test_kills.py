@@ -19,7 +19,7 @@ from eniagent.model.snapshot import NodeSnapshot
 from tests.follower.journald import Journald
 from tests.follower.lines import Cluster
 
-pytestmark = pytest.mark.journald
+pytestmark = [pytest.mark.journald, pytest.mark.mountns]
 TOP = Path(__file__).resolve().parents[2]
 KILLS = 220
 

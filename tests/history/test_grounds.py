@@ -34,6 +34,7 @@ def on_ground(what: str, directory: Path) -> list[dict[str, Any]]:
     return steps
 
 
+@pytest.mark.mountns
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """A real small file system fills up: degraded, in memory, with incidents and outbox at hand; emptied, all of it is in the file."""
     before, during, after, read = on_ground("full", tmp_path)
@@ -44,6 +45,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert read == {"failures": 52, "cursor": "52", "incidents": ["before", "while-full"], "parcels": 0}
 
 
+@pytest.mark.mountns
 def test_a_limit_on_the_files_size_loses_nothing(tmp_path: Path) -> None:
     """The kernel refuses to let the file grow (RLIMIT_FSIZE): the same."""
     before, during, after, read = on_ground("limited", tmp_path)
@@ -52,6 +54,7 @@ def test_a_limit_on_the_files_size_loses_nothing(tmp_path: Path) -> None:
     assert read["failures"] == 106
 
 
+@pytest.mark.mountns
 def test_a_read_only_directory_is_read_and_waited_for(tmp_path: Path) -> None:
     """On a read-only file system the history can be read, a daemon starts in memory from its cursor, and brings all back later."""
     before, reading, during, after, read = on_ground("read-only", tmp_path)
@@ -60,6 +63,7 @@ def test_a_read_only_directory_is_read_and_waited_for(tmp_path: Path) -> None:
     assert (after["degraded"], after["failures"], read["failures"]) == ("", 11, 11)
 
 
+@pytest.mark.mountns
 def test_a_missing_directory_is_waited_for(tmp_path: Path) -> None:
     """Without its directory the daemon works in memory, and begins the file when it can."""
     during, after, read = on_ground("missing", tmp_path)
