@@ -106,7 +106,7 @@ def test_modules_say_what_they_are(path: pathlib.Path) -> None:
     source = path.read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(source))
     assert docstring, "no docstring"
-    assert docstring.splitlines()[0].rstrip().endswith((".", ":")), "the first line is no sentence"
+    assert docstring.splitlines()[0].rstrip().endswith((".", ":", "?")), "the first line is no sentence"
     assert source.count("\n") <= 400
 
 
