@@ -43,8 +43,8 @@ def write(path: pathlib.Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def shared(tags: Sequence[str], architecture: str) -> set[Locked]:
-    """The wheels that are the same for each of these interpreters."""
-    return set.intersection(*(set(pick(tag, architecture)) for tag in tags))
+    """The wheels that are the same for each of several interpreters."""
+    return set() if len(tags) == 1 else set.intersection(*(set(pick(tag, architecture)) for tag in tags))
 
 
 def lay_out_libraries(root: pathlib.Path, *, own: Wheel, store: pathlib.Path, tags: Sequence[str], architecture: str) -> list[Wheel]:
