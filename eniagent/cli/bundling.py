@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
@@ -72,7 +72,7 @@ class Bundling:
 
         self.settings = settings
         self._profile, self._log, self._quiet = profile, log, quiet
-        self._is_locked = False
+        self._is_locked, self._is_kept = False, True
         self.problem: Optional[AgentError] = None
         self.keeper: Optional[Kept] = None
         self.place: Optional[Place] = None
@@ -113,7 +113,14 @@ class Bundling:
         except OutOfTime:
             complain("eniagent: the bundle was not done long after its deadline, so it was given up; raise --deadline")
             return Code.BUNDLE_FAILED, None
-        return leading([Code.DEADLINE] if written.partial else []), told(written, asked=self._profile)
+        made = told(written, asked=self._profile)
+        made["notes"] += [] if self._is_kept else ["its names cannot be turned back: this user may not keep the key of this node"]
+        return leading([Code.DEADLINE] if written.partial else []), made
+
+    def _remember(self, mapping: Mapping[str, str]) -> None:
+        from eniagent.edge import redaction_keys
+
+        self._is_kept = redaction_keys.remember(self.settings, mapping)
 
     def _write(self, answer: Answer, *, live: bool, beside_s: float) -> Written:
         from eniagent.edge import bundle_create, bundle_members, bundle_place
@@ -125,7 +132,11 @@ class Bundling:
         deadline, case = self._whole or Deadline(beside_s), answer.looked.case
         seen = list(answer.looked.looks) or self.keeper.looks[-1 - len(case.before) :] or [Look(Span(until=case.now.taken_at, since=case.now.since))]
         material = bundle_create.Material(case, answer.diagnosis, seen, live)
-        wanted = bundle_create.Wanted(profile=bundle_members.PROFILES[self._profile], redact=self.settings.redact, key=key_of(self.settings) if self.settings.redact == "identifiers" else b"", options={"since_s": self.settings.since_s, "profile": self._profile})
+        wanted = bundle_create.Wanted(
+            profile=bundle_members.PROFILES[self._profile], redact=self.settings.redact, options={"since_s": self.settings.since_s, "profile": self._profile}
+        )
+        if wanted.redact == "identifiers":
+            wanted = msgspec.structs.replace(wanted, key=key_of(self.settings), remember=self._remember)
         progress = _Progress(quiet=self._quiet)
         lock = contextlib.nullcontext() if self._is_locked else bundle_place.lock(self.place)
         with lock, HardLimit(deadline.remaining_s * 1.25 + 10.0):
@@ -133,15 +144,8 @@ class Bundling:
                 written = bundle_create.create(material, wanted, place=self.place, settings=self.settings, deadline=deadline, progress=progress.show)
             finally:
                 progress.end()
-            self._remember(written)
         self._log.event("bundle_written", path=written.archive.path, size_bytes=written.archive.size_bytes, profile=written.profile, partial=written.partial, removed=list(written.removed))
         return written
-
-    def _remember(self, written: Written) -> None:
-        if written.mapping:
-            from eniagent.edge import redaction_keys
-
-            redaction_keys.remember(self.settings, written.mapping)
 
 
 def told(written: Written, *, asked: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Refuses to fail where less would do: when the disk is short it falls back to `mi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import msgspec
 
@@ -46,6 +46,8 @@ class Wanted(msgspec.Struct, frozen=True):
     redact: str = "secrets"
     key: bytes = b""
     options: Mapping[str, Any] = {}
+    remember: Optional[Callable[[Mapping[str, str]], object]] = None
+    """Told pseudonym -> original before the archive gets its name: what nobody could turn back must not leave the node."""
 
 
 class Written(NamedTuple):
@@ -57,7 +59,6 @@ class Written(NamedTuple):
     notes: tuple[str, ...]
     removed: tuple[str, ...]
     redactions: dict[str, int]
-    mapping: dict[str, str]
 
 
 def create(material: Material, wanted: Wanted, *, place: Place, settings: Settings, deadline: Deadline, progress: Optional[Progress] = None) -> Written:
@@ -92,9 +93,11 @@ def _create(
         kept = [*notes, *_notes(members)]
         _add_papers(members, told, name=name, notes=kept, options=wanted.options, incomplete=incomplete)
         disk.require(sum(member.body.spool.size for member in members.members))
+        if wanted.remember is not None:
+            wanted.remember(redaction.mapping)
         archive = write(members.members, place=place, name=name, taken_at=told.taken_at)
         gone = retain(place, settings, newest=archive.path)
-        return Written(archive, profile.name, members.partial, tuple(kept), tuple(gone), redaction.counts, redaction.mapping)
+        return Written(archive, profile.name, members.partial, tuple(kept), tuple(gone), redaction.counts)
     except OSError as error:
         raise write_error(error, path=place.directory) from error
     finally:

@@ -120,7 +120,7 @@ def _add(members: Members, path: str, capture: Optional[Capture]) -> None:
         if about.failure is not None and about.failure is not Why.NOT_INSTALLED:
             members.leave_out(path, why=about.failure.value, detail=about.detail)
         return
-    members.add(stored(members.redaction.name(path)), [body], told=entry(about, source=about.probe), file=path)
+    members.add_besides(stored(members.redaction.name(path)), [body], told=entry(about, source=about.probe), file=path)
 
 
 def add_windows(members: Members, settings: Settings, span: Span) -> None:
@@ -138,7 +138,7 @@ def add_windows(members: Members, settings: Settings, span: Span) -> None:
             continue
         ends = Ends(size // 2, size // 2)
         told = entry(capture.about, source=f"{capture.about.probe}, unfiltered")
-        ending = members.add(path, to_json_lines(ends.pieces(capture.chunks()), now=span.until), told=told, file=path)
+        ending = members.add_besides(path, to_json_lines(ends.pieces(capture.chunks()), now=span.until), told=told, file=path)
         if ending is not None and ends.left_out_bytes:
             told["truncated"] = "; ".join(filter(None, (told.get("truncated", ""), f"{ends.left_out_bytes} bytes between its head and its tail are left out")))
 

@@ -53,7 +53,7 @@ def add_history(members: Members, settings: Settings, span: Span, *, captures: s
     told: dict[str, Any] = {"source": f"history of the daemon, {FILE}", "state": "collected"}
     for name, entries in found.items():
         if entries:
-            members.add(f"{captures}/history/{name}.jsonl", _lines(entries), told=dict(told))
+            members.add_besides(f"{captures}/history/{name}.jsonl", _lines(entries), told=dict(told))
 
 
 def _lines(entries: Iterable[msgspec.Struct]) -> Iterable[bytes]:

@@ -16,6 +16,7 @@ from eniagent.edge.bundle_place import Disk, Place
 from eniagent.edge.bundle_redaction import Redaction
 from eniagent.edge.clock import Deadline
 from eniagent.edge.deflated import Body, Packer
+from eniagent.edge.spool import Spool
 from eniagent.model.capture import CaptureCut
 
 AHEAD_BYTES = 1 << 20
@@ -135,6 +136,22 @@ class Members:
         self.members.append(Member(path, body, told))
         return ending
 
+    def add_besides(self, path: str, pieces: Iterable[bytes], *, told: dict[str, Any], file: str = "") -> Optional[Ending]:
+        """Like `add`, for what no reading was made from: its names are not known yet, and are learnt before it is redacted."""
+        if not self.redaction.learns or self.deadline.expired:
+            return self.add(path, pieces, told=told, file=file)
+        spool, cut = Spool(self._place.spool, guard=self.guard), None
+        try:
+            for piece in pieces:
+                spool.write(piece)
+        except CaptureCut as broken:
+            cut = broken
+        self.redaction.learn_body(spool.pieces(), file=file or path)
+        try:
+            return self.add(path, _then(spool.pieces(), cut), told=told, file=file)
+        finally:
+            spool.close()
+
     def add_made(self, path: str, body: bytes, *, told: dict[str, Any]) -> None:
         """A body of our own making, every part of which was redacted before."""
         packer = Packer(self._place.spool, guard=self.guard)
@@ -156,6 +173,12 @@ class Members:
         for member in self.members:
             member.body.spool.close()
         self.members.clear()
+
+
+def _then(pieces: Iterator[bytes], cut: Optional[CaptureCut]) -> Iterator[bytes]:
+    yield from pieces
+    if cut is not None:
+        raise cut
 
 
 class _Counted:

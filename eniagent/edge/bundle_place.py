@@ -85,12 +85,22 @@ def _private() -> str:
 
 def _place(directory: str, *, private: bool) -> Place:
     status = os.stat(directory)
-    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
+    if status.st_uid not in (os.geteuid(), 0, _service_uid()) or status.st_mode & 0o022:
         raise BundleError(f"{directory}: others may write there; take that right away or name another directory with bundle_dir")
     spool = disk_place(directory, "/var/lib/eniagent", "/var/tmp", tempfile.gettempdir())
     if spool is None:
         raise BundleError(f"{directory}: no directory on a disk in which bodies could wait; name one with bundle_dir")
     return Place(directory, spool, private)
+
+
+def _service_uid() -> int:
+    """The user that the daemon runs as, to whom systemd's tmpfiles give the directory; -1 where there is none."""
+    import pwd
+
+    try:
+        return pwd.getpwnam("eniagent").pw_uid
+    except KeyError:
+        return -1
 
 
 @contextlib.contextmanager

@@ -26,13 +26,21 @@ class Redaction:
         self.strength = strength
         self._scrubber: Scrubber = scrubber_for(case, strength=strength, key=key)
 
+    @property
+    def learns(self) -> bool:
+        """Whether names must be known before a body can be redacted."""
+        return self._scrubber.learner is not None
+
     def learn(self, looks: Iterable[Look]) -> None:
         """Take in the names that stand in captures, before the first of them is written."""
-        if self._scrubber.learner is None:
-            return
-        for look in looks:
+        for look in looks if self.learns else ():
             for file, capture in sorted(look.seen.items()):
-                self._scrubber.learn_chunks(_whole(capture.chunks()), kind=file)
+                self.learn_body(capture.chunks(), file=file)
+
+    def learn_body(self, chunks: Iterable[bytes], *, file: str) -> None:
+        """Take in the names that stand in one body."""
+        if self.learns:
+            self._scrubber.learn_chunks(_whole(chunks), kind=file)
 
     def pieces(self, chunks: Iterable[bytes], *, file: str) -> Iterator[bytes]:
         """A body, redacted. Raises what the body itself raises, after what came before."""
