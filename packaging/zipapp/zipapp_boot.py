@@ -142,7 +142,7 @@ def run() -> None:
     tree = opened(archive)
     sys.meta_path.insert(0, tree)
     sys.path[:] = [tree.path, *(path for path in sys.path if path not in (archive, sys.argv[0]))]
-    sys.argv[0] = "eniagent"
+    sys.argv[0] = archive  # what the daemon starts its children with
     from eniagent.cli import main
 
     main()
