@@ -6,39 +6,24 @@ Refuses what is hostile, damaged or none of these. What is read from an archive 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 import msgspec
 
 from eniagent.edge import archives_layouts as layouts
-from eniagent.edge.archives_read import Refused, entries, is_archive
-from eniagent.edge.captures import MANIFEST, PLACES, Listed, Opened, assemble, is_inside, read_series
-from eniagent.edge.deflated import Body, packed, plain
+from eniagent.edge.archives_read import Refused, is_archive
+from eniagent.edge.archives_store import Item, check_digests, place_of, stored, walk
+from eniagent.edge.captures import MANIFEST, PLACES, Listed, Opened, assemble, read_series
 from eniagent.edge.errors import CapturesError
 from eniagent.edge.names import original, shown
-from eniagent.edge.spool import disk_place
 from eniagent.model.capture import Capture, CaptureCut, Circumstances
 from eniagent.model.reading import Why
 from eniagent.model.snapshot import Case, NodeSnapshot
 
 BUNDLES = frozenset((1,))
 """Schemas of bundles that can be read: every one that was released."""
-SUMS = "SHA256SUMS"
 PAPER_BYTES = 64 << 20
-STORED_AT_MOST = 12 << 30
-DEPTH = 4
-
-
-class Item(NamedTuple):
-    """One file that was found, wherever it stands. `sha256` "" where it was not taken."""
-
-    name: str
-    size_bytes: int
-    modified_at: float
-    read: Callable[[], Iterator[bytes]]
-    sha256: str = ""
 
 
 class Door(NamedTuple):
@@ -70,12 +55,12 @@ def open_path(path: str, *, since_s: float, always: bool = False) -> Door:
         names = os.listdir(path)
         if not any(layouts.MARKS.match(f"{name}/") for name in names) and not _is_bundle(_read_json(path, MANIFEST)):
             return Door(read_series(path, since_s=since_s, always=always), "captures")
-        return _door(path, list(_walk(path)), since_s=since_s, always=always, checked=False)
+        return _door(path, list(walk(path)), since_s=since_s, always=always, checked=False)
     if not os.path.exists(path):
         raise CapturesError(f"{path}: there is no such file or directory")
     if not is_archive(path):
         raise CapturesError(f"{path}: is no directory and no tar archive; give a captures directory, a bundle or a collector's archive")
-    return _door(path, _stored(path), since_s=since_s, always=always, checked=True)
+    return _door(path, stored(path), since_s=since_s, always=always, checked=True)
 
 
 def _read_json(path: str, name: str) -> Any:
@@ -88,76 +73,6 @@ def _read_json(path: str, name: str) -> Any:
 
 def _is_bundle(document: Any) -> bool:
     return isinstance(document, dict) and str(document.get("schema", "")).startswith("eniagent.bundle/")
-
-
-def _walk(path: str) -> Iterator[Item]:
-    for directory, below, files in os.walk(path):
-        below.sort()
-        for name in sorted(files):
-            place = f"{directory}/{name}"
-            status = os.lstat(place)
-            if os.path.isfile(place) and not os.path.islink(place):
-                yield Item(os.path.relpath(place, path), status.st_size, status.st_mtime, _reader(place))
-
-
-def _reader(place: str) -> Callable[[], Iterator[bytes]]:
-    def read() -> Iterator[bytes]:
-        try:
-            with open(place, "rb") as file:
-                while True:
-                    piece = file.read(1 << 20)
-                    if not piece:
-                        return
-                    yield piece
-        except OSError as error:
-            raise CaptureCut(Why.MALFORMED, str(error)) from error
-
-    return read
-
-
-def _stored(path: str) -> list[Item]:
-    """What an archive holds for us, in the spool; of our own bundles every member's digest. Raises `Refused`."""
-    spool = disk_place("/var/tmp", tempfile.gettempdir()) or tempfile.gettempdir()
-    found: list[Item] = []
-    stored = 0
-    ours = False
-    try:
-        for entry in entries(path):
-            ours = ours or entry.name.endswith(("/REPORT.txt", f"/{MANIFEST}"))
-            if not ours and not _is_wanted(entry.name):
-                continue
-            body = packed(entry.pieces, spool, guard=_no_guard)
-            stored += body.spool.size
-            if stored > STORED_AT_MOST:
-                raise Refused(f"{path}: refused at {shown(entry.name)}: holds more than {STORED_AT_MOST >> 30} GiB of captures")
-            if not _is_wanted(entry.name):
-                body.spool.close()
-            found.append(Item(entry.name, entry.size_bytes, entry.modified_at, _unpacked(body), body.sha256))
-    except OSError as error:
-        raise CapturesError(f"{path}: {spool}: {(error.strerror or str(error)).lower()}; what an archive holds is kept there while it is read") from error
-    return found
-
-
-def _no_guard(_size: int) -> None:
-    return
-
-
-def _unpacked(body: Body) -> Callable[[], Iterator[bytes]]:
-    return lambda: plain(body)
-
-
-def _is_wanted(name: str) -> bool:
-    return name.rsplit("/", 1)[-1] in (MANIFEST, SUMS, "report.json", "REPORT.txt") or bool(layouts.rows(name) or layouts.told(name)) or _place(name) is not None
-
-
-def _place(name: str) -> Optional[tuple[str, str]]:
-    """The captures directory that a path would stand in, and its file below it."""
-    parts = name.split("/")
-    for depth in range(min(DEPTH, len(parts) - 1) + 1):
-        file = "/".join(parts[depth:])
-        if is_inside(file) or file == MANIFEST:
-            return "/".join(parts[:depth]), file
-    return None
 
 
 def _door(path: str, items: list[Item], *, since_s: float, always: bool, checked: bool) -> Door:
@@ -194,28 +109,12 @@ def _bundle(path: str, items: list[Item], manifest: dict[str, Any], *, top: str,
     return Door(_captures(path, below, since_s=since_s, always=always).series, "bundle", manifest, told)
 
 
-def check_digests(path: str, items: list[Item], *, top: str) -> None:
-    """Every member has the digest that SHA256SUMS tells, and none is missing or more. Raises `Refused` naming the member."""
-    sums = next((item for item in items if item.name == top + SUMS), None)
-    if sums is None:
-        raise Refused(f"{path}: refused at {shown(top + SUMS)}: is missing")
-    told = {}
-    for line in b"".join(sums.read()).decode("utf-8", "surrogateescape").splitlines():
-        digest, _, name = line.partition("  ")
-        told[top + name] = digest
-    for item in items:
-        if item is not sums and told.pop(item.name, None) != item.sha256:
-            raise Refused(f"{path}: refused at {shown(item.name)}: its digest is not the one that {SUMS} tells")
-    if told:
-        raise Refused(f"{path}: refused at {shown(min(told))}: {SUMS} tells of it, and it is missing")
-
-
 def _captures(path: str, items: list[Item], *, since_s: float, always: bool) -> Door:
     """Captures directories by the directory they stand in, in name order."""
     found: dict[str, list[Listed]] = {}
     manifests: dict[str, Any] = {}
     for item in items:
-        place = _place(item.name)
+        place = place_of(item.name)
         if place is None:
             continue
         if place[1] == MANIFEST:
