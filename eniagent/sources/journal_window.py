@@ -27,6 +27,8 @@ IDS_KEPT = 1 << 15
 NAMED_US = 60_000_000
 """How long a sandbox without a pod's name waits for the line that names it."""
 RECENT_US = 5_000_000
+AHEAD_US = 60_000_000
+"""How far an entry may be ahead of the time at which reading began."""
 RECOVERED, GONE = "pod-recovered", "pod-gone"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -53,8 +55,9 @@ class Memory(msgspec.Struct, frozen=True):
 class Window(Fold):
     """One program's journal over a moving window."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, *, attempts_kept: int = ATTEMPTS_KEPT) -> None:
         super().__init__(program)
+        self._attempts_kept = attempts_kept
         self.now_us = 0
         self.ever = False
         """Whether an entry of the program was ever seen."""
@@ -77,12 +80,12 @@ class Window(Fold):
 
     def _keep(self, pod: bytes, at_us: int, signature: str) -> None:
         self._kept.add(pod, signature, at_us=self._arrived(at_us))
-        if self._kept.total > ATTEMPTS_KEPT:
+        if self._kept.total > self._attempts_kept:
             self._expire(self._kept.raise_floor())
 
     def _arrived(self, at_us: int) -> int:
         """An entry from a clock that was ahead is as old as its arrival: else it would stay until that time comes."""
-        return min(at_us, self.now_us) if self.now_us and at_us else at_us or self.now_us
+        return self.now_us if not at_us or (self.now_us and at_us > self.now_us + AHEAD_US) else at_us
 
     def _remember(self, key: int) -> None:
         super()._remember(key)

@@ -40,7 +40,7 @@ def main(journal_dir: str, path: str, kills: int, seed: int) -> None:
             finally:
                 os._exit(1)
         # Some die while they open the history, some while journalctl starts, most at work.
-        time.sleep(rng.choice((rng.uniform(0.0, 0.03), rng.uniform(0.05, 0.4))))
+        time.sleep(rng.choice((rng.uniform(0.0, 0.03), rng.uniform(0.04, 0.3))))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"a life ended by itself: {status}"

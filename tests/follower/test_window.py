@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eniagent.model.record import Journal
-from eniagent.sources import containerd, journal_kept, journal_window, kubelet
+from eniagent.sources import containerd, journal_window, kubelet
 from eniagent.sources.journal_fold import Fold, time_of
 from eniagent.sources.journal_window import GONE, RECOVERED, Memory, Window
 from tests.follower.lines import Cluster, Told
@@ -149,7 +149,8 @@ def test_attempts_are_handed_over_once_and_in_order() -> None:
 
 def test_a_storm_moves_the_beginning_and_says_so() -> None:
     """Beyond the bound of attempts the window begins later: what it tells stays exact from there on, and memory stays bounded."""
-    window, kept = Window("kubelet"), journal_kept.ATTEMPTS_KEPT
+    kept = 20_000
+    window = Window("kubelet", attempts_kept=kept)
     window.since_us = START_US
     for number in range(kept + 1000):
         at_us = START_US + number * 1000

@@ -139,7 +139,7 @@ def test_a_file_that_is_no_history_is_put_aside_once(tmp_path: Path, content: by
 
 
 def test_random_damage_never_raises(tmp_path: Path) -> None:
-    """Bytes flipped anywhere, 150 times: opening, storing and reading end in a state, an error of ours, or the right answer."""
+    """Bytes flipped anywhere, 80 times: opening, storing and reading end in a state, an error of ours, or the right answer."""
     rng, good = random.Random(11), tmp_path / "good.db"
     healthy = healthy_snapshot(pods=8)
     with History.open(good) as history:
@@ -148,7 +148,7 @@ def test_random_damage_never_raises(tmp_path: Path) -> None:
         for number in range(12):
             history.store_cycle(later(healthy, by_s=30 * number), failures=[failure(n) for n in range(number)], cursors={"journal": "c"})
     content, seen = good.read_bytes(), set[str]()
-    for round_ in range(150):
+    for round_ in range(80):
         directory = tmp_path / str(round_)
         directory.mkdir()
         path, data = directory / "h.db", bytearray(content)

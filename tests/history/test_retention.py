@@ -29,10 +29,10 @@ def on_disk(path: Path) -> int:
 
 def test_the_file_stays_within_its_bytes(tmp_path: Path) -> None:
     """Several times the limit is stored: at no moment is more on the disk than the limit, the newest stay, and they can be read."""
-    path, limits = tmp_path / "h.db", Limits(size_bytes=2 << 20)
+    path, limits = tmp_path / "h.db", Limits(size_bytes=1 << 20)
     most = 0
     with History.open(path, limits=limits) as history:
-        for number in range(1200):
+        for number in range(700):
             at = NOW + timedelta(seconds=30 * number)
             failures = [Failure(PodName(f"a/p{n}"), f"{RNG.getrandbits(256):064x}", at, "no-address", ("kubelet",)) for n in range(4)]
             history.store_cycle(noisy(at), failures=failures, transitions=[Transition(at, "x", "y")])
