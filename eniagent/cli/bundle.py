@@ -48,6 +48,7 @@ def create(
     from_: Annotated[Optional[str], typer.Option("--from", metavar="PATH", help="A bundle, captures, or a collector's archive, instead of this node")] = None,
     deadline: Annotated[Optional[str], typer.Option(metavar="SECONDS", help="Be done by then, with what there is [120]")] = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Look again after 60 s, for views that agree only in time")] = False,
+    upload: Annotated[Optional[str], typer.Option("--upload", metavar="URL", help="Upload it too: see eniagent upload --to")] = None,
 ) -> int:
     """Look at this node and write one archive: the verdict, what it was made from, and what support will ask for."""
     from eniagent.report.verdict import first_line
@@ -56,14 +57,15 @@ def create(
     settings = given.settings(since_s=since, deadline_s=deadline, redact=redact.value if redact is not None else None)
     bundling.check_redaction(settings, yes=yes)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    work = bundling.Bundling(settings, profile=profile.value, log=log, quiet=given.quiet)
+    work = bundling.Bundling(settings, profile=profile.value, log=log, quiet=given.quiet, upload_to=upload)
     with work.locked():
         answer = answer_of(work.look_settings if from_ is None else settings, path=from_, log=log, wanted=Wanted(bundle=True, confirm=confirm), keeper=work.keeper)
         say(f"{first_line(bundling.redacted(answer, settings))}\n".encode("ascii"))
         code, made = work.finish(answer, live=from_ is None, beside_s=bundling.CREATE_S)
+    sent = work.send(made)
     if made is not None:
         say(bundling.bundle_line(made))
-    return leading([code, exit_code(answer, fail_on=None, strict=False)])
+    return leading([code, sent, exit_code(answer, fail_on=None, strict=False)])
 
 
 @app.command("show")

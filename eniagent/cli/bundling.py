@@ -15,12 +15,13 @@ import msgspec
 from eniagent.cli.exit_codes import Code, UsageError, leading
 from eniagent.cli.limit import HardLimit, OutOfTime
 from eniagent.cli.log import Log
-from eniagent.cli.output import complain
+from eniagent.cli.output import complain, say
 from eniagent.edge.errors import AgentError
 from eniagent.report.plain import plain, token
 
 if TYPE_CHECKING:
     from eniagent.cli.diagnose import Answer
+    from eniagent.cli.uploading import Upload
     from eniagent.edge.bundle_create import Written
     from eniagent.edge.bundle_kept import Kept
     from eniagent.edge.bundle_place import Place
@@ -63,14 +64,18 @@ def key_of(settings: Settings) -> bytes:
 
 
 class Bundling:
-    """A bundle that is to be written in this run. `problem`: why it cannot be, known before the node was looked at."""
+    """A bundle that is to be written in this run. `problem`: why it cannot be, known before the node was looked at.
 
-    def __init__(self, settings: Settings, *, profile: str, log: Log, quiet: bool) -> None:
+    `upload_to`: where it is sent afterwards. Raises `TargetError` where that cannot work.
+    """
+
+    def __init__(self, settings: Settings, *, profile: str, log: Log, quiet: bool, upload_to: Optional[str] = None) -> None:
         from eniagent.edge.bundle_kept import Kept
         from eniagent.edge.bundle_place import Disk, choose
         from eniagent.edge.clock import Deadline
 
         self.settings = settings
+        self._upload = _uploading(settings, upload_to, log=log) if upload_to is not None else None
         self._profile, self._log, self._quiet = profile, log, quiet
         self._is_locked, self._is_kept = False, True
         self.problem: Optional[AgentError] = None
@@ -122,6 +127,16 @@ class Bundling:
 
         self._is_kept = redaction_keys.remember(self.settings, mapping)
 
+    def send(self, made: Optional[dict[str, Any]], *, aloud: bool = True) -> Code:
+        """Upload what was written, where that was asked for. `aloud`: say before where it is, for the upload may take its time."""
+        if self._upload is None or made is None:
+            return Code.OK
+        if aloud:
+            say(f"bundle: written to {plain(made['path'], limit=400)}; it is being uploaded\n".encode("ascii"))
+        from eniagent.cli.uploading import BESIDE_S as UPLOAD_S
+
+        return self._upload.beside(made, limit_s=UPLOAD_S if self._whole is None else max(1.0, self._whole.remaining_s))
+
     def _write(self, answer: Answer, *, live: bool, beside_s: float) -> Written:
         from eniagent.edge import bundle_create, bundle_members, bundle_place
         from eniagent.edge.bundle_kept import Look
@@ -146,6 +161,12 @@ class Bundling:
                 progress.end()
         self._log.event("bundle_written", path=written.archive.path, size_bytes=written.archive.size_bytes, profile=written.profile, partial=written.partial, removed=list(written.removed))
         return written
+
+
+def _uploading(settings: Settings, to: str, *, log: Log) -> Upload:
+    from eniagent.cli import uploading
+
+    return uploading.Upload(settings, uploading.address_of(to, settings), log=log, wanted=uploading.wanted_of(settings))
 
 
 def told(written: Written, *, asked: str) -> dict[str, Any]:

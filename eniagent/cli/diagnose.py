@@ -83,6 +83,7 @@ def diagnose(
     confirm: Annotated[bool, typer.Option("--confirm", help="Look again after 60 s, for views that agree only in time; the deadline becomes 90 s")] = False,
     aws: Annotated[bool, typer.Option("--aws", help="Ask EC2 and CloudTrail as well (extra `aws`, read-only rights)")] = False,
     bundle: Annotated[bool, typer.Option("--bundle", help="Also write a bundle for support, to bundle_dir [/var/log/support]")] = False,
+    upload: Annotated[Optional[str], typer.Option("--upload", metavar="URL", help="Write a bundle and upload it: see eniagent upload --to")] = None,
     redact: Annotated[Optional[Redact], typer.Option("--redact", help="What to remove from answer and bundle [secrets]")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm --redact none")] = False,
 ) -> int:
@@ -95,31 +96,33 @@ def diagnose(
     if aws:
         _check_aws(from_)
     log = Log(verbose=given.verbose and not given.quiet, log_format=settings.log_format)
-    wanted = Wanted(pod=pod_name(pod), ledger=ledger, confirm=confirm, aws=aws, bundle=bundle)
-    if bundle:
-        return _with_bundle(settings, path=from_, log=log, wanted=wanted, format_=format_, output=output, fail_on=fail_on, strict=strict, quiet=given.quiet)
+    wanted = Wanted(pod=pod_name(pod), ledger=ledger, confirm=confirm, aws=aws, bundle=bundle or upload is not None)
+    if wanted.bundle:
+        work = bundling.Bundling(settings, profile="case", log=log, quiet=given.quiet, upload_to=upload)
+        return _with_bundle(work, path=from_, log=log, wanted=wanted, format_=format_, output=output, fail_on=fail_on, strict=strict)
     answer = answer_of(settings, path=from_, log=log, wanted=wanted)
     tell(bundling.redacted(answer, settings), format_=format_, output=output)
     return exit_code(answer, fail_on=fail_on, strict=strict)
 
 
 def _with_bundle(
-    settings: "Settings", *, path: Optional[str], log: Log, wanted: Wanted, format_: Format, output: Optional[str],
-    fail_on: Optional[FailOn], strict: bool, quiet: bool,
+    work: bundling.Bundling, *, path: Optional[str], log: Log, wanted: Wanted, format_: Format, output: Optional[str],
+    fail_on: Optional[FailOn], strict: bool,
 ) -> int:  # fmt: skip
     """The verdict first, then the bundle and its line; JSON is one document and waits for what it tells of the bundle."""
-    work = bundling.Bundling(settings, profile="case", log=log, quiet=quiet)
+    settings = work.settings
     answer = answer_of(work.look_settings if path is None else settings, path=path, log=log, wanted=wanted, keeper=work.keeper)
     printed = bundling.redacted(answer, settings)
     printed = printed if wanted.ledger else msgspec.structs.replace(printed, ledger=None)
     if format_ is not Format.JSON:
         tell(printed, format_=format_, output=output)
     code, made = work.finish(answer, live=path is None)
+    sent = work.send(made, aloud=format_ is not Format.JSON)
     if format_ is Format.JSON:
         tell(msgspec.structs.replace(printed, bundle=made), format_=format_, output=output)
     elif made is not None:
         say(bundling.bundle_line(made))
-    return leading([code, exit_code(answer, fail_on=fail_on, strict=strict)])
+    return leading([code, sent, exit_code(answer, fail_on=fail_on, strict=strict)])
 
 
 def exit_code(answer: Answer, *, fail_on: Optional[FailOn], strict: bool) -> Code:

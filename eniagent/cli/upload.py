@@ -6,7 +6,6 @@ Refuses to remove anything: the local file stays, whether it arrived or not.
 # No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
 
 import enum
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Callable, Optional
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from eniagent.edge.settings import Settings
     from eniagent.edge.upload import Receipt
     from eniagent.edge.upload_outbox import Outbox
-
-ADDRESS_BYTES = 16384
 
 Way = Callable[[str], "Upload"]
 """Makes the sender for an address."""
@@ -66,16 +63,7 @@ def upload(
         if to is not None or header:
             raise UsageError("--outbox knows its addresses; leave --to and --header out")
         return _empty(settings, way)
-    return _one(bundle, _address(to, settings), way)
-
-
-def _address(to: Optional[str], settings: "Settings") -> str:
-    if to == "-":
-        to = sys.stdin.readline(ADDRESS_BYTES).strip() if sys.stdin is not None else ""
-    address = to or settings.upload_to
-    if not address:
-        raise UsageError("--to is missing: give https://HOST/PATH, a presigned address in quotes, s3://BUCKET/PREFIX, or set upload_to")
-    return address
+    return _one(bundle, uploading.address_of(to, settings), way)
 
 
 def _one(path: str, address: str, way: Way) -> int:

@@ -6,12 +6,13 @@ Refuses to tell of success before it is known, and to lose sight of the file: wh
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 import msgspec
 
-from eniagent.cli.exit_codes import Code
+from eniagent.cli.exit_codes import Code, UsageError
 from eniagent.cli.limit import HardLimit, OutOfTime
 from eniagent.cli.log import Log
 from eniagent.cli.output import complain
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
 UPLOAD_S = 900.0
 """How long an upload may take where nobody said."""
+BESIDE_S = 300.0
+"""How long the upload of a bundle that the same run wrote may take, where nobody said."""
 GRACE_S = 5.0
 """Beyond the deadline, for a server that drips its answer."""
+ADDRESS_BYTES = 16384
 
 
 class Upload:
@@ -61,8 +65,9 @@ class Upload:
             complain(f"eniagent: parts of the upload may be left at {data['to']} (upload {plain(data['upload_id'], limit=80)}): {data['why']}; {data['remedy']}")
         self._log.event(event, **data)
 
-    def beside(self, made: dict[str, Any]) -> Code:
+    def beside(self, made: dict[str, Any], *, limit_s: float) -> Code:
         """Send a bundle that this run wrote, and enter the outcome in what is told of it."""
+        self._limit_s = limit_s
         try:
             self.send(made["path"])
         except AgentError as failed:
@@ -112,6 +117,16 @@ class Upload:
                     outbox.settle(os.path.abspath(path), address=self._address)
         except AgentError as error:
             self._log.event("outbox_unreadable", why=str(error))
+
+
+def address_of(to: Optional[str], settings: Settings) -> str:
+    """Where to: as given, read from stdin for `-`, else as configured. Raises `UsageError` where nothing says."""
+    if to == "-":
+        to = sys.stdin.readline(ADDRESS_BYTES).strip() if sys.stdin is not None else ""
+    address = to or settings.upload_to
+    if not address:
+        raise UsageError("the address is missing: give https://HOST/PATH, a presigned address in quotes, s3://BUCKET/PREFIX, or set upload_to")
+    return address
 
 
 def wanted_of(settings: Settings, *, ca_file: Optional[str] = None, kms_key: Optional[str] = None, headers: Sequence[str] = (), checksum: str = "auto") -> Wanted:

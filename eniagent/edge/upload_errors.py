@@ -157,15 +157,21 @@ def _wait_s(text: str) -> float:
     return float(text) if re.fullmatch(r"\d{1,5}", text.strip()) else 0.0
 
 
+_TORN = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""What TLS makes of a connection that went away."""
+
+
 def of_transport(error: BaseException, *, target: Target) -> UploadFailed:
     """What an exception of httpx says."""
     kind = nearest(TRANSPORT, error)
-    chain = list(_causes(error))
+    chain = _causes(error)
     if any(isinstance(each, ssl.SSLCertVerificationError) for each in chain):
         return UploadFailed("tls", target.clean(f"{target.host}: its certificate is not trusted: {_verification(chain)}"))
     if kind == "unreachable":
         if any(isinstance(each, socket.gaierror) for each in chain):
             return UploadFailed("name", f"{target.host}: the name does not resolve")
+        if any(isinstance(each, _TORN) for each in chain):
+            return UploadFailed("broken-off", f"{target.host}: the connection broke off before TLS was set up")
         if any(isinstance(each, ssl.SSLError) for each in chain):
             return UploadFailed("tls", target.clean(f"{target.host}: no TLS connection: {error}"), remedy="check that the address is of a TLS server that speaks TLS 1.2 or newer")
     again = True if kind == "proxy" and re.match(r"5\d\d", str(error)) else None
@@ -178,6 +184,8 @@ def of_sdk(error: BaseException, *, target: Target, right: str) -> UploadFailed:
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
         kind = nearest(SDK, error)
+        if kind == "tls" and "violation of protocol" in str(error):
+            kind = "broken-off"
         return UploadFailed(kind, target.clean(f"{right}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"), again=None)
     said, about = response.get("Error") or {}, response.get("ResponseMetadata") or {}
     status, code, message = int(about.get("HTTPStatusCode") or 0), str(said.get("Code", "")), str(said.get("Message", ""))

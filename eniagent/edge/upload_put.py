@@ -7,7 +7,6 @@ unsigned x-amz-checksum-sha256 or Content-MD5 down as a whole (HeadersNotSigned)
 from __future__ import annotations
 
 import base64
-import ipaddress
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from eniagent.edge import clock
 from eniagent.edge.clock import Deadline
 from eniagent.edge.upload_errors import UploadFailed, of_reply, of_transport
 from eniagent.edge.upload_file import Outgoing, b64
+from eniagent.edge.upload_proxy import proxy_for
 from eniagent.edge.upload_target import Signed, Target, TargetError
 
 LIMIT_BYTES = 5 << 30
@@ -161,8 +161,8 @@ class Put:
         left_s = max(0.05, deadline.remaining_s)
         limits = httpx.Timeout(min(SILENCE_S, left_s), connect=min(CONNECT_S, left_s))
         try:
-            # Proxies are taken from the environment, but never for loopback and link-local.
-            return httpx.Client(verify=self._context, timeout=limits, follow_redirects=False, trust_env=not is_local(self._target.host))
+            # Not httpx's own reading of the environment: it fails on a NO_PROXY with [::1] in it, and takes proxies for loopback.
+            return httpx.Client(verify=self._context, timeout=limits, follow_redirects=False, trust_env=False, proxy=proxy_for(self._target.host))
         except (httpx.InvalidURL, ValueError, ImportError) as error:
             # A scheme that is unknown, or one that needs a package of its own. The address may hold a password: it is not told.
             raise UploadFailed("proxy", f"the proxy that the environment names cannot be used ({type(error).__name__})") from error
@@ -213,14 +213,3 @@ def proof_of(told: Mapping[str, str], outgoing: Outgoing, *, signed: Optional[Si
 def _goog_md5(told: Mapping[str, str]) -> bytes:
     found = re.search(r"md5=([A-Za-z0-9+/]{22}==)", told.get("x-goog-hash", ""))
     return base64.b64decode(found[1]) if found is not None else b""
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is on this node or its link, where no proxy may stand between."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host.split("%", 1)[0])
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_link_local or address in ipaddress.ip_network("fd00:ec2::/32")

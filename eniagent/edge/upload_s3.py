@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from typing import Any, Callable, TypeVar
 
 from eniagent import __version__
@@ -17,6 +18,7 @@ from eniagent.edge.errors import AgentError
 from eniagent.edge.settings import Settings
 from eniagent.edge.upload_errors import UploadFailed, of_sdk
 from eniagent.edge.upload_file import Outgoing, b64
+from eniagent.edge.upload_proxy import LOCAL
 from eniagent.edge.upload_put import CONNECT_S, SILENCE_S, Proof
 from eniagent.edge.upload_retry import Pause, Tell, repeat
 from eniagent.edge.upload_target import Target, TargetError
@@ -26,8 +28,6 @@ T = TypeVar("T")
 PARTS, LIMIT_BYTES = 10_000, 5 << 40
 """S3's limits. Source: Amazon S3 user guide, Multipart upload limits."""
 ABORT_S = 10.0
-LOCAL = "localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"
-"""Where the SDK looks for the role: never through a proxy."""
 
 
 class SdkMissing(AgentError):
@@ -55,7 +55,8 @@ class Bucket:
         if kms_key is not None:
             self._encryption = {"ServerSideEncryption": "aws:kms", **({} if kms_key == "aws" else {"SSEKMSKeyId": kms_key})}
         self.attempts = 0
-        os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), LOCAL)))
+        # The SDK asks the metadata service through whatever proxy the environment names, and the answer is the role's credentials.
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), *LOCAL)))
         self._session = new_session(settings)
         self._region = ""
 
@@ -72,7 +73,8 @@ class Bucket:
 
     def _send_whole(self, outgoing: Outgoing, about: dict[str, Any], *, part_bytes: int, deadline: Deadline) -> tuple[str, dict[str, Any]]:
         checksum, body = b64(outgoing.sha256), outgoing.part(1, part_bytes=part_bytes)
-        return checksum, self._ask("s3:PutObject", deadline, lambda s3: s3.put_object(**self._place, **about, Body=body, ChecksumAlgorithm="SHA256", ChecksumSHA256=checksum))
+        about = {**about, "ChecksumAlgorithm": "SHA256", "ChecksumSHA256": checksum}
+        return checksum, self._ask("s3:PutObject", deadline, lambda s3: self._same(s3.put_object(**self._place, **about, Body=body), body))
 
     def _send_parts(self, outgoing: Outgoing, about: dict[str, Any], *, part_bytes: int, deadline: Deadline) -> tuple[str, dict[str, Any]]:
         begun = self._ask("s3:PutObject", deadline, lambda s3: s3.create_multipart_upload(**self._place, **about, ChecksumAlgorithm="SHA256"))
@@ -95,8 +97,16 @@ class Bucket:
     def _send_part(self, outgoing: Outgoing, each: int, number: dict[str, str], *, part_bytes: int, deadline: Deadline) -> dict[str, Any]:
         body, checksum = outgoing.part(each, part_bytes=part_bytes), b64(outgoing.parts[each - 1])
         about = {**self._place, **number, "PartNumber": each, "ChecksumAlgorithm": "SHA256", "ChecksumSHA256": checksum}
-        answer = self._ask("s3:PutObject", deadline, lambda s3: s3.upload_part(**about, Body=body))
+        answer = self._ask("s3:PutObject", deadline, lambda s3: self._same(s3.upload_part(**about, Body=body), body))
         return {"PartNumber": each, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+
+    def _same(self, answer: dict[str, Any], body: bytes) -> dict[str, Any]:
+        """S3 itself checks the SHA-256 of each body; servers that only speak like it may just repeat the header. Their ETag is an MD5."""
+        etag = str(answer.get("ETag", "")).strip('"')
+        comparable = re.fullmatch(r"[0-9a-f]{32}", etag) and not str(answer.get("ServerSideEncryption", "")).startswith("aws:kms") and not self._target.bucket.endswith("--x-s3")
+        if comparable and etag != hashlib.md5(body, usedforsecurity=False).hexdigest():
+            raise UploadFailed("damaged", f"{self._target.shown}: the ETag is not the MD5 of what was sent")
+        return answer
 
     def _stands(self, outgoing: Outgoing, deadline: Deadline) -> bool:
         """Whether exactly this file stands there."""
