@@ -28,7 +28,7 @@ _MAC = r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){
 _ID = rf"(?:{IDS})-[0-9a-f]{{8,17}}"
 _UID = "[-_]".join(f"[0-9a-f]{{{size}}}" for size in (8, 4, 4, 4, 12))
 _HEX = rf"{_UID}|cni-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{1,3}}(?:-[0-9a-f]{{12}})?|[0-9a-f]{{64}}|[0-9a-f]{{32}}|[0-9A-F]{{32}}"
-_UNIQUE = r"A(?:IPA|ROA|IDA|NPA|GPA|SCA)[A-Z0-9]{12,17}"
+_UNIQUE = r"A(?:IPA|ROA|IDA|NPA|GPA|SCA)[A-Z0-9]{12,24}"
 
 IS_CONTEXT = tuple((c.kind, re.compile(f"({c.before})({c.value}){c.after}".encode(), re.S)) for c in CONTEXTS)
 _IS_MAC, _IS_ID = re.compile(_MAC), re.compile(rf"(?:{IDS})-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})")
@@ -38,7 +38,8 @@ _IS_LINK = re.compile("[0-9a-f]{11}")
 _IS_UNIQUE, _IS_UID, _IS_HEX = re.compile(_UNIQUE), re.compile(_UID), re.compile("[0-9a-f]{64}|[0-9a-f]{32}|[0-9A-F]{32}")
 ZONE = re.compile("[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?")
 _IS_V4 = re.compile(r"[0-9.]+(/\d+)?")
-_ESCAPE = re.compile(rb"(?:\\[nrtbf]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")
+_LEADS = re.compile(rb"(?:\\[nrtbf]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|[^A-Za-z0-9]pod)$")
+"""What may stand before an identity without a gap: an escape, a character in URL encoding, the `pod` of a cgroup's name."""
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
@@ -110,7 +111,7 @@ class IdentityScrubber:
         alone = _HEX_DIGITS if told[0] in ("mac", "ipv6", "uid") else _ALNUM
         if end < len(data) and data[end] in alone:
             return None
-        if start and data[start - 1] in alone and not _ESCAPE.search(data, max(0, start - 6), start):
+        if start and data[start - 1] in alone and not _LEADS.search(data, max(0, start - 6), start):
             return None
         if told[0] == "hex" and data[max(0, start - 7) : start] == b"sha256:":
             return None  # an image's digest, which names no one
@@ -137,7 +138,7 @@ class IdentityScrubber:
         if len(text) > 11 and text[:-11] in names.veth_prefixes and _IS_LINK.fullmatch(text[-11:]):
             return "veth", names.veth
         if text.startswith("cni-"):
-            return "uid", lambda t: "cni-" + names.hex_id(t[4:])
+            return "uid", names.netns
         for kind, form, find in (
             ("host", _IS_HOST, names.host), ("aws-id", _IS_ID, names.aws_id), ("mac", _IS_MAC, self._mac), ("ipv4", _IS_V4, self._ip),
             ("ipv6", _IS_V6, self._ip), ("unique-id", _IS_UNIQUE, names.unique_id), ("uid", _IS_UID, names.hex_id), ("hex", _IS_HEX, names.hex_id),
@@ -154,12 +155,10 @@ class IdentityScrubber:
         """An address, a CIDR, or an address with its network's length. Raises `ValueError` where it is none."""
         address, slash, length = text.partition("/")
         ip = ipaddress.ip_address(address)
-        if not slash:
-            return str(self.names.address(ip))
-        interface = ipaddress.ip_interface(text)
-        if interface.network.network_address == ip:
-            return str(self.names.network(interface.network))
-        return f"{self.names.address(ip)}/{length}"
+        told = self.names.address(ip)
+        if slash and (net := ipaddress.ip_interface(text).network).network_address == ip:
+            told = self.names.network(net).network_address
+        return text if told == ip else f"{told}{slash}{length}"
 
     def _arn(self, text: str) -> str:
         """The account and the resource's names; partition, service, region and the resource's type stay."""

@@ -35,7 +35,7 @@ HEADER = rf"(?i:(?:authorization|cookie){QUOTE}?\s*(?::|=|%3A))"
 BEARER = r"(?i:\b(?:bearer|basic)(?:[ +]|%20|\\+t)+[A-Za-z0-9._~+/=-]{6,})"
 USERINFO = r"""(?:(?::(?:\\*/){2}|%3[Aa]%2[Ff]%2[Ff])[^\s/@"'<>\\]+(?:@|%40))"""
 XML = rf"(?i:<{_SECRET_NAME}>[^<\s][^<]*<)"
-NETRC = r"(?i:\blogin\s+\S+\s+password\s+\S+)"
+NETRC = r"(?i:\blogin\s+\S+\s+password\s+[^\s\"'\\]+)"
 CURL = r"(?:\s(?:-u|--user)(?:\s+|=)\\*[\"']?[^\s:\"']+:[^\s\"'\\]+)"
 ENCODED = ENCODED_MESSAGE + r"""[\\"']*\s*[:=]\s*[\\"']*[A-Za-z0-9_.=+/-]{16,}"""
 _ALIGNED = (
@@ -80,7 +80,7 @@ def docker(line: bytes, found: Any) -> Optional[Found]:
 def header(line: bytes, found: Any) -> Optional[Found]:
     """`Authorization:` with its scheme, `Cookie:` whole, also quoted and as Go prints them."""
     at, quoted = found.end(), False
-    while line[at : at + 1] in (b" ", b'"', b"'", b"\\", b"["):
+    while line[at : at + 1] in (b" ", b'"', b"'", b"\\", b"[") and not line.startswith(b"[removed", at):
         quoted = quoted or line[at : at + 1] in (b'"', b"'")
         at += 1
     if line.startswith(b"[removed", at):

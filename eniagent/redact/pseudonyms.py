@@ -102,6 +102,11 @@ class Pseudonyms:
             return self._give("hex", text, self._secret.word("opaque id", text, digits=32))
         return self._give("hex", text, self._secret.permuted_hex("hex", text))
 
+    def netns(self, text: str) -> str:
+        """A pod's network namespace: `cni-` and a UUID, which some runtimes make from the sandbox's id."""
+        known = self._given.get(("hex", text))
+        return known if known is not None else self._give("hex", text, "cni-" + self._secret.permuted_hex("hex", text[4:]))
+
     def account(self, text: str) -> str:
         """An account id: twelve digits."""
         known = self._given.get(("account", text))

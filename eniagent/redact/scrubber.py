@@ -136,9 +136,9 @@ class Scrubber:
         trial = Counter[str]()
         whole = SecretScrubber(counts=trial).block(head + value.encode("utf-8", "surrogatepass"))
         told = self.text(value)
-        if trial and whole.startswith(head + b"[removed:"):
+        if whole.startswith(head + b"[removed:") and not told.startswith("[removed:"):
             self._secrets.update(trial)
-            return whole[len(head) :].decode("utf-8", "surrogatepass")
+            return whole[len(head) : whole.index(b"]") + 1].decode()
         return told
 
     def file_name(self, name: str) -> str:
