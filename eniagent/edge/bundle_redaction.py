@@ -10,13 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from eniagent.edge.bundle_kept import Look
+from eniagent.edge.errors import AgentError
 from eniagent.model.capture import CaptureCut
 from eniagent.model.finding import Diagnosis
 from eniagent.model.reading import Unobserved
 from eniagent.model.snapshot import Case
 from eniagent.redact import LeftOut, Scrubber, redact_diagnosis, scrubber_for
+from eniagent.redact.pseudonyms import Collision
 
 _DONE = {"secret": "removed", "identity": "replaced"}
+
+
+class NotRedactable(AgentError):
+    """The diagnosis itself cannot be redacted, so nothing is written."""
+
+    exit_code = 7
 
 
 class Redaction:
@@ -63,8 +71,11 @@ class Redaction:
         return msgspec.structs.replace(reading, source=self.text(reading.source), detail=self.text(reading.detail))
 
     def diagnosis(self, diagnosis: Diagnosis) -> Diagnosis:
-        """The diagnosis as it stands in the bundle."""
-        return redact_diagnosis(diagnosis, by=self._scrubber)
+        """The diagnosis as it stands in the bundle. Raises `NotRedactable`."""
+        try:
+            return redact_diagnosis(diagnosis, by=self._scrubber)
+        except Collision as collision:
+            raise NotRedactable(f"{collision}, so this case cannot be told under pseudonyms; use --redact secrets") from collision
 
     @property
     def counts(self) -> dict[str, int]:
