@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from bench import journal_lines
@@ -23,12 +24,13 @@ class Told(NamedTuple):
 
 
 class Cluster:
-    """Pods that fail. The same seed gives the same pods and sandboxes."""
+    """Pods that fail. The same seed gives the same pods and sandboxes. `nameless`: some lines name no sandbox (old kubelets)."""
 
-    def __init__(self, *, pods: int, seed: int = 1) -> None:
+    def __init__(self, *, pods: int, seed: int = 1, nameless: bool = False) -> None:
         self._rng = random.Random(seed)
         self.pods = journal_lines.some_pods(self._rng, pods, "job")
-        self._kinds = (journal_lines.structured_cri_client, journal_lines.structured_plugin, journal_lines.containerd_text)
+        self._kinds: tuple[Callable[[journal_lines.Attempt], list[journal_lines.Line]], ...] = (journal_lines.structured_cri_client, journal_lines.structured_plugin, journal_lines.containerd_text)
+        self._kinds += (journal_lines.docker_text, journal_lines.setup_network) if nameless else ()
 
     def attempt(self, *, at_us: int = 0) -> tuple[str, str, list[Told]]:
         """Pod, sandbox and lines of one failed attempt."""

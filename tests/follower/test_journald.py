@@ -7,16 +7,22 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Optional
 
 import msgspec
 import pytest
 
-from eniagent.edge.follower import UNSETTLED_MOST, Batch, Bookmark, Follower
+from eniagent.edge import clock
+from eniagent.edge.clock import Deadline
+from eniagent.edge.follower import UNSETTLED_MOST, WINDOW_S, Batch, Bookmark, Follower
 from eniagent.edge.follower_place import CURSOR_GONE, DAMAGED, SUPPRESSED
+from eniagent.edge.journal import capture_journal
+from eniagent.model.probe import ReadJournal
 from eniagent.model.reading import Observed, Unobserved, Why
 from eniagent.model.record import Journal
+from eniagent.sources import Span, containerd, kubelet
 from tests.follower.journald import Journald
 from tests.follower.lines import Cluster
 
@@ -87,6 +93,34 @@ def test_batches_hold_what_is_new(journald: Journald) -> None:
     assert (quiet.failures, quiet.gaps, quiet.lag_s, quiet.more) == ((), (), 0.0, False)
     assert journal(quiet).failures == 50 and journal(quiet).cut == ""
     follower.close()
+
+
+def test_the_window_is_what_a_single_look_reads(journald: Journald) -> None:
+    """The one-shot reader and the follower, in batches, tell the same of the same journal: pods, counts, starts, events, reach."""
+    cluster = Cluster(pods=30, nameless=True)
+    follower = Follower(journal_dir=str(journald.directory))
+    for _ in range(6):
+        expected = write(journald, cluster, 15)
+        for _ in range(20):
+            journald.write(cluster.noise().message)
+        read(follower)
+    assert expected
+    time.sleep(0.3)
+    batch = read(follower)[-1]
+    follower.close()
+    now = clock.now()
+    span = Span(until=now, since=now - timedelta(seconds=WINDOW_S))
+    for source, reading in ((kubelet, batch.kubelet), (containerd, batch.containerd)):
+        (probe,) = source.plan({})
+        assert isinstance(probe, ReadJournal)
+        capture = capture_journal(probe, span=span, journal_dir=str(journald.directory), deadline=Deadline(10))
+        single = source.read({probe.file: capture}, span)
+        assert isinstance(single, Observed) and isinstance(reading, Observed), (single, reading)
+        assert single.value.failures > 40
+        # A single look counts the lines that its filter lets through, and ends at the program's newest line.
+        same = {"entries": 0, "until": None, "cursor": ""}
+        assert msgspec.structs.replace(reading.value, **same) == msgspec.structs.replace(single.value, **same)
+        assert reading.source == single.source
 
 
 def test_what_was_not_settled_is_told_again(journald: Journald) -> None:
@@ -338,3 +372,30 @@ def test_no_directory_and_no_entries_are_told(tmp_path: Path, journald: Journald
     assert isinstance(batch.kubelet, Unobserved) and batch.kubelet.why is Why.NOT_COLLECTED and not follower.down
     assert journal(read(follower, expected=write(journald, Cluster(pods=1), 1))[-1]).failures == 1
     follower.close()
+
+
+@pytest.mark.parametrize("open_top", [False, True], ids=["directory", "files"])
+def test_a_journal_that_may_not_be_read_is_forbidden(journald: Journald, open_top: bool) -> None:
+    """Without the right to the directory, or to the files in it: unobserved, forbidden, and never an empty journal."""
+    write(journald, Cluster(pods=2), 3)
+    for path in (*journald.directory.glob("*"), *(() if open_top else (journald.directory,))):
+        path.chmod(0)
+    if open_top:
+        for path in (journald.directory, *journald.directory.parents[:4]):
+            path.chmod(0o755)
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            batch = Follower(journal_dir=str(journald.directory)).drain(max_s=2)
+            os.write(writes, repr((type(batch.kubelet).__name__, getattr(batch.kubelet, "why", None), batch.failures)).encode())
+        finally:
+            os._exit(0)
+    os.close(writes)
+    os.waitpid(child, 0)
+    assert os.read(reads, 4096).decode() == repr(("Unobserved", Why.FORBIDDEN, ()))
+    os.close(reads)

@@ -24,7 +24,7 @@ Entry = tuple[int, Told]
 
 def entries(*, attempts: int, pods: int, seed: int, step_us: int = 250_000) -> list[Entry]:
     """A journal of kubelet: failures, noise, pods that start, pods that go."""
-    cluster, rng, found, at = Cluster(pods=pods, seed=seed), random.Random(seed), [], START_US
+    cluster, rng, found, at = Cluster(pods=pods, seed=seed, nameless=True), random.Random(seed), [], START_US
     for _ in range(attempts):
         at += rng.randrange(step_us)
         pod, _, lines = cluster.attempt(at_us=at)
