@@ -53,7 +53,7 @@ def dpkg(root: pathlib.Path, *words: str) -> str:
 def rpm(root: pathlib.Path, *words: object) -> str:
     """This machine's rpm on the system's tree; its packages are Debian's, so none of what is required can be found."""
     careless = [] if words[0] == "-q" else ["--nodeps"]
-    return run("rpm", f"--root={root}", *words, *careless).stdout
+    return run("rpm", f"--root={root}", "--dbpath=/var/lib/rpm", *words, *careless).stdout
 
 
 def held(root: pathlib.Path) -> dict[str, str]:

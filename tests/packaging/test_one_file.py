@@ -166,7 +166,8 @@ def test_an_unprivileged_user(pyz: str, built: Built) -> None:
 
 def test_killed_at_once(pyz: str) -> None:
     """SIGKILL to the whole process group, as SSM ends a command, leaves no private directory."""
-    script = f"setsid {pyz} demo >/dev/null 2>&1 & sleep 2; ls -d /run/eniagent-????????; pkill -KILL -s $!; sleep 0.5; echo killed"
+    waiting = "for i in $(seq 300); do ls -d /run/eniagent-????????/digests 2>/dev/null && break; sleep 0.1; done"
+    script = f"setsid {pyz} demo >/dev/null 2>&1 & {waiting}; pkill -KILL -s $!; echo killed"
     done = inside(script, cache="ro")
     assert "/run/eniagent-" in done.stdout
     assert "killed" in done.stdout
