@@ -194,7 +194,7 @@ class Follower:
     def _restore(self, mark: Bookmark, journals: Mapping[str, Journal], failures: list[Failure]) -> Bookmark:
         """Take up what an earlier process knew. Where its journals are gone the window is read again: what repeats is known by its id."""
         if set(mark.heard) - set(journals):
-            return Bookmark(at_us=min(mark.at_us, micros(clock.now() - timedelta(seconds=self._window_s))), hiding=mark.hiding)
+            return Bookmark(at_us=mark.at_us, hiding=mark.hiding)
         for name, window in self._windows.items() if mark.cursor else ():
             told = [failure for failure in failures if name in failure.programs]
             window.restore(journals.get(name), told, mark.memories.get(name, Memory()))

@@ -23,7 +23,7 @@ from eniagent.model.chronicle import Gap
 from eniagent.model.reading import Why
 from eniagent.sources.journal_fold import time_of
 
-BACK_OFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+BACK_OFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 SKIP_AFTER = (3, 6)
 """Ends without an entry after which the place is given up: first its cursor (go on by time), then what lies before now."""
 FIRST_S, SETTLE_S = 2.0, 0.05
