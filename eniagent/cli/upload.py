@@ -106,7 +106,7 @@ def _empty(settings: "Settings", way: Way) -> int:
                 codes.append(Code.UPLOAD_FAILED if kind else Code.OK)
                 if kind and kind not in upload_outbox.OF_ONE_FILE:
                     unreachable.add(parcel.target)
-        left = outbox.waiting() if outbox is not None else []
+        left = outbox.tidy() if outbox is not None else []
     due = min((parcel.next_try_at for parcel in left if parcel.next_try_at is not None), default=None)
     say(f"outbox: {len(left)} waiting{f', the next is due at {due:%Y-%m-%dT%H:%M:%SZ}' if due is not None else ''}\n".encode("ascii"))
     return max(codes)

@@ -27,7 +27,8 @@ from eniagent.edge.upload_errors import UploadFailed
 from eniagent.edge.upload_target import bare
 from eniagent.model.chronicle import Transition
 
-FILE, LOCK = "history.db", "outbox.lock"
+FILE, LOCK, WAITS = "history.db", "outbox.lock", "outbox.waits"
+"""In the state directory: the history, the lock of whoever empties the outbox, and what is there while something waits (the unit's condition)."""
 FIRST_S, MOST_S = 60.0, 6 * 3600.0
 GIVE_UP = timedelta(days=7)
 
@@ -70,8 +71,8 @@ def pause_s(attempts: int) -> float:
 class Outbox:
     """The rows of one history file, and what is done to them. Raises `HistoryError` where the file refuses."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._flag = connection, path.with_name(WAITS)
 
     def waiting(self) -> list[Parcel]:
         """All parcels, oldest first."""
@@ -83,11 +84,29 @@ class Outbox:
         with _told():
             history_outbox.post(self._connection, path, target=bare(address), at=now)
         mine = next(parcel for parcel in self.waiting() if (parcel.path, parcel.target) == (path, bare(address)))
+        self._put_up()
         return self._put_off(mine, failed=failed, now=now)
 
     def delivered(self, parcel: Parcel, receipt: Receipt, *, now: datetime) -> None:
         """It arrived."""
         self._close(parcel, Transition(now, "bundle-uploaded", parcel.path, "waiting", "uploaded", f"{parcel.target} verified={receipt.verified}"))
+
+    def tidy(self) -> list[Parcel]:
+        """What is left; where nothing is, the unit need not start again for it."""
+        left = self.waiting()
+        if not left:
+            with contextlib.suppress(OSError):
+                os.unlink(self._flag)
+            # The daemon may have put something in just now.
+            left = self.waiting()
+            if left:
+                self._put_up()
+        return left
+
+    def _put_up(self) -> None:
+        """Where that is refused, whatever waits goes with the daemon's next bundle."""
+        with contextlib.suppress(OSError):
+            _touch(self._flag)
 
     def settle(self, path: str, *, address: str) -> None:
         """It arrived by another way; a row that waits for it is taken out."""
@@ -134,23 +153,28 @@ def opened(settings: Settings, *, create: bool = False) -> Iterator[Optional[Out
     except (sqlite3.Error, OSError) as error:
         raise HistoryError(kind_of(error), f"{path}: {error}") from error
     try:
-        yield Outbox(connection) if connection is not None else None
+        yield Outbox(connection, path) if connection is not None else None
     finally:
         if connection is not None:
             connection.close()
 
 
 def _make(path: Path) -> None:
-    """The file, for whoever owns its directory: the daemon must be able to use what root left there."""
     os.makedirs(path.parent, mode=0o700, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            owner = os.stat(path.parent)
-            if os.geteuid() == 0:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        finally:
-            os.close(descriptor)
+    if not path.exists():
+        _touch(path)
+
+
+def _touch(path: Path) -> None:
+    """A file that is its owner's alone, and its owner is the directory's: the daemon must be able to use what root left there."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        owner = os.stat(path.parent)
+        if os.geteuid() == 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.utime(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -161,7 +185,8 @@ def only_one(settings: Settings) -> Iterator[None]:
         yield
         return
     try:
-        descriptor = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        _touch(Path(f"{directory}/{LOCK}"))
+        descriptor = os.open(f"{directory}/{LOCK}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise HistoryError(kind_of(error), f"{directory}/{LOCK}: {(error.strerror or str(error)).lower()}; run it as the owner of {directory}") from error
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from eniagent.daemon import service_names
 from eniagent.edge import settings as edge_settings
 from eniagent.edge import upload_outbox
 from eniagent.edge.history import History
@@ -155,6 +156,18 @@ def test_it_works_beside_the_daemon(settings: Settings) -> None:
             assert outbox is not None
             outbox.settle("/b.tar.gz", address="s3://bucket/p?x")
         assert history.parcels() == [] and history.state.ok
+
+
+def test_the_units_condition_holds_while_something_waits(settings: Settings) -> None:
+    """The file that starts the unit is there from the first posting until nothing waits any more, under the name that the daemon uses."""
+    flag = pathlib.Path(settings.state_dir) / service_names.WAITS
+    with opened(settings, create=True) as outbox:
+        assert outbox is not None and not flag.exists()
+        outbox.post("/b.tar.gz", address="s3://bucket/p", failed=LATER, now=NOW)
+        assert len(outbox.tidy()) == 1 and flag.exists()
+        outbox.settle("/b.tar.gz", address="s3://bucket/p")
+        assert outbox.tidy() == [] and not flag.exists()
+    assert (upload_outbox.FILE, upload_outbox.WAITS) == (service_names.HISTORY, service_names.WAITS)
 
 
 def test_a_history_that_cannot_be_used_is_an_error_and_stays_as_it_is(settings: Settings) -> None:
