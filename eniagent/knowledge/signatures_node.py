@@ -30,7 +30,8 @@ NODE: tuple[Signature, ...] = (
     Signature("aws-node-backoff", (K, "event"), r"(?i:back-off) .*restarting failed container[= ]?\"?(?P<container>aws-node|aws-vpc-cni-init)|BackOff \S*aws-node-\w+ |container \"?aws-node\"? .*(?:CrashLoopBackOff|exit code 137)", _E, "ipamd-crashing"),
     Signature("aws-node-oom", (K, "kernel", "event"), r"(?:oom-kill|Out of memory|Killed process|OOMKilled).*(?:aws-k8s-agent|aws-node)", _C, "ipamd-crashing"),
     Signature("too-many-pods", (K, "event"), r"Too many pods|Insufficient pods|Node didn't have enough resource: pods|OutOfpods", _S, "max-pods-mismatch"),
-    Signature("pleg", (K,), r"PLEG is not healthy", _C, "not-ip-related"),
+    # Before its first pass kubelet prints 2562047h: no trouble.
+    Signature("pleg", (K,), r"PLEG is not healthy(?:$|[^:]|: pleg was last seen active (?:\d{1,4}h)?(?:\d+m)?[\d.]+s)", _C, "not-ip-related"),
     Signature("shim-lost", (C,), r"shim disconnected|failed to (?:create|start) shim|shim exited", _S, "not-ip-related"),
     # aws-node's container output
     Signature("entrypoint-waiting", (N,), r"Retrying waiting for IPAM-D|Checking for IPAM connectivity|Waiting for IPAM", _S, "ipamd-not-ready"),

@@ -19,6 +19,8 @@ OTHERS: tuple[Signature, ...] = (
     # The network policy agent, a container beside aws-node. Source: aws-network-policy-agent.
     Signature("npa-attach-failed", (NPA,), r"Failed to attach eBPF probes|failed to load progs|[Ff]ailed to [Ll]oad the prog|Not found any interface starting with prefixes|failed to load eBPF|unable to load eBPF|[Ff]ailed to (?:create|update|attach|pin)\b.*(?:BPF|bpf|map)|mount bpf|/sys/fs/bpf", _C, "network-policy-agent-down"),
     Signature("npa-stopped", (NPA,), r"Stopping and waiting for (?:non )?leader election runnables|problem running manager|unable to (?:set up|start) (?:manager|policy)|Wait completed, proceeding to shutdown", _C, "network-policy-agent-down"),
+    Signature("npa-forbidden", (NPA,), r"policyendpoints\.networking\.k8s\.aws is forbidden|[Ff]ailed to (?:watch|list) \*v1alpha1\.PolicyEndpoint", _C, "network-policy-agent-down"),
+    Signature("npa-backoff", (EVENT, "kubelet"), r"(?i:back-off) .*restarting failed container[= ]?\"?aws-eks-nodeagent", _C, "network-policy-agent-down"),
     # Cilium's ENI mode meets the same instance, with the same limits.
     Signature("eni-addresses-exceeded", (CILIUM, OTHER, "ipamd"), r"InvalidInterface\.IpAddressLimitExceeded|Address count \d+ on interface\S* exceeds the limit for (?P<type>[\w.]+)", _C, "eni-limit-reached"),
     # Events of a pod whose sandbox stands: volumes, images, containers.
@@ -30,6 +32,7 @@ OTHERS: tuple[Signature, ...] = (
     # Tables and documents of a paste, recognised by their shape and not by a pattern.
     Signature("pool-piece", (), r"\"TotalIPs\"", _S),
     Signature("counters-contradict", (), r"\"AssignedIPs\"", _C, "address-leaked"),
+    Signature("ip-rule", (), r"lookup", _S),
     Signature("subnet-free", (), r"AvailableIpAddressCount", _S),
     Signature("node-cordoned", (), r"node\.kubernetes\.io/unschedulable", _S),
     Signature("aws-node-not-placed", (), r"aws-node-\S+ .* Pending", _C, "ipamd-not-ready"),
