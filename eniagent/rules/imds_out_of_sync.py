@@ -11,6 +11,9 @@ from eniagent.model.finding import Remedy
 from eniagent.rules import remedies
 from eniagent.rules.rule import GUIDE, Clear, Fires, Inconclusive, Look, Outcome, Rule, fact, line, waiting
 
+OFTEN = 10
+"""ipamd counts a disagreement at each reconcile, once a minute: an ENI that comes or goes gives a few, not this many."""
+
 
 def check(facts: Facts) -> Outcome:
     """ENIs of ipamd that IMDS lacks at two reads, or ipamd's own words with no success since."""
@@ -27,6 +30,10 @@ def check(facts: Facts) -> Outcome:
         return Fires(proof=tuple(proof), context=waiting(facts), subject=held[0].eni if held else "", since=standing[0].at if standing else None, severity="" if facts.hits.waiting else "warning")
     if told:
         return Fires(proof=(line("ipamd missed in metadata", told[-1]),), since=told[0].at, until=told[-1].at)
+    counted = tuple(c for c in facts.counters if c.api == "IMDSMetaDataOutOfSync" and c.value >= OFTEN)
+    if counted and facts.pasted:
+        told_by = tuple(fact(f"awscni_aws_api_error_count {c.code} {c.api}", c.value, "ipamd metrics", expected=f"below {OFTEN}", ref="awscni_aws_api_error_count") for c in counted)
+        return Fires(proof=told_by, severity="warning", inferred=True)
     if facts.metadata is None or facts.ipam is None:
         return Inconclusive(tuple(f for f in ("metadata", "ipam") if facts.value(f) is None))
     return Clear("IMDS lists every ENI that ipamd holds", (fact("ENIs of ipamd that IMDS lacks at two reads", 0, "IMDS", ref="network/interfaces/macs/"),))

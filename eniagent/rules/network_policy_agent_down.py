@@ -14,7 +14,7 @@ from eniagent.rules.worded import check_words
 
 def check(facts: Facts) -> Outcome:
     """Words of the plugin that waited for the agent."""
-    return check_words(facts, 'network policy agent that does not answer', log=("plugin-policy", "npa-attach-failed", "npa-stopped"), failures=("policy-agent",), starves=True)
+    return check_words(facts, 'network policy agent that does not answer', log=("plugin-policy", "npa-attach-failed", "npa-stopped", "npa-forbidden"), node=("npa-backoff",), failures=("policy-agent",), starves=True)
 
 
 def remedy(facts: Facts) -> Remedy:

@@ -16,14 +16,14 @@ OWNERS = {
     "runtime-down": "the container runtime (not answering)", "pleg": "the container runtime (PLEG)",
 }
 
-ELSEWHERE = {"other-credentials": "another program's credentials", "other-owner": "volumes, images or containers of the pod", "other-cni-log": "another CNI"}
+ELSEWHERE = {"other-credentials": "another program's credentials", "other-owner": "volumes, images or containers of the pod", "other-cni-log": "another CNI", "pleg": "the container runtime (PLEG)"}
 
 
 def check(facts: Facts) -> Outcome:
     """Pods whose newest failure belongs to another owner."""
     if not facts.hits.seen:
         return Inconclusive(("kubelet",))
-    elsewhere = facts.events("other-credentials", "other-owner", "other-cni-log", field="kubelet")
+    elsewhere = facts.events("other-credentials", "other-owner", "other-cni-log", "pleg", field="kubelet")
     if facts.pasted and elsewhere and not facts.hits.pods:
         newest = elsewhere[-1]
         return Fires(

@@ -64,6 +64,11 @@ GROWTH = NextLook(
 HOLDERS = NextLook("curl -s http://127.0.0.1:61679/v1/enis; crictl pods -q | wc -l; ip -br link | grep -c '^eni'", ("address-leaked", "eni-limit-reached", "cooldown-starved"))
 ORPHANS = NextLook("aws ec2 describe-network-interfaces --filters Name=status,Values=available Name=tag-key,Values=node.k8s.amazonaws.com/instance_id --query 'NetworkInterfaces[].NetworkInterfaceId'", ("eni-lost", "imds-out-of-sync"), "aws")
 
+RULES = NextLook(
+    "ip rule | sort -n; for t in $(ip rule | sed -n 's/.*lookup \\([0-9][0-9]*\\)$/\\1/p' | sort -u); do echo table $t; ip route show table $t; done; curl -s http://127.0.0.1:61679/v1/enis",
+    ("pod-route-missing", "eni-lost", "pod-network-setup-failed"),
+)
+
 
 def looks_for(facts: Facts) -> tuple[NextLook, ...]:
     """The looks of the first situation that the case shows; none where it shows none."""
@@ -140,6 +145,16 @@ def _deletes_unknown(facts: Facts) -> bool:
     return _counted(facts, "unknown-pod")
 
 
+def _wanting(facts: Facts) -> bool:
+    """A pool below its target, and what EC2 answered was not pasted."""
+    return bool(facts.events("pool-low")) and not facts.refused
+
+
+def _rules(facts: Facts) -> bool:
+    """A print of the kernel's rules: which of them is missing only ipamd's list of addresses tells."""
+    return bool(facts.events("ip-rule", field="kubelet"))
+
+
 def _starting(facts: Facts) -> bool:
     """Lines of a start and nothing after them."""
     return bool(facts.events("ipamd-start", "api-testing")) and not facts.life.served_since_start
@@ -156,6 +171,8 @@ SITUATIONS: tuple[tuple[Callable[[Facts], bool], tuple[NextLook, ...]], ...] = (
     (_slow_start, (FIRST_PODS, ENDED)),
     (_deletes_refused, (ORPHANS, HOLDERS)),
     (_deletes_unknown, (HOLDERS, ORPHANS)),
+    (_wanting, (REFUSALS, FEWER_POOL)),
+    (_rules, (RULES,)),
     (_starting, (LAST_WORDS, ENDED, FIRST_PODS)),
 )
 """Most telling first: what a text shows, and the looks that decide among its causes."""
