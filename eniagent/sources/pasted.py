@@ -14,7 +14,7 @@ from eniagent.model.capture import Capture, Circumstances
 from eniagent.model.reading import Observed, Reading, Unobserved, Why, not_collected
 from eniagent.model.record import Log
 from eniagent.model.snapshot import NodeSnapshot
-from eniagent.sources import Span, pasted_documents, pasted_sorting, read_field
+from eniagent.sources import Span, pasted_documents, pasted_owners, pasted_sorting, read_field
 from eniagent.sources.frames import parse_stamp
 from eniagent.sources.pasted_frames import said
 from eniagent.sources.pasted_lines import decode_text, logical_lines
@@ -36,6 +36,7 @@ def read_pasted(texts: Sequence[tuple[str, bytes]], *, now: datetime) -> NodeSna
     sorter = pasted_sorting.Sorter()
     reference = _newest_stamp([text for _, text in decoded]) or now
     for name, text in decoded:
+        sorter.foreign = pasted_owners.is_foreign(text)
         found = pasted_documents.find(name, text)
         for value, ref in found.documents:
             sorter.document(value, ref)

@@ -63,6 +63,11 @@ def failure(text: str, *, at: Optional[datetime], ref: str, program: str, pod: s
     return Failure(named, sandbox, signature, at, count, event, age_s)
 
 
+def only_begins(text: str, program: str) -> bool:
+    """containerd tells of every sandbox that it begins; only a failed one is an attempt that failed."""
+    return program == "containerd" and not re.search(r"fail|error|Exception", text) or bool(re.search(r"returns sandbox id", text))
+
+
 def classify(text: str) -> tuple[str, str]:
     """The signature of a failure text and its inner error. Of two errors in one text the first counts: the second is the clean-up's."""
     first = _SECOND.sub("", text)

@@ -11,11 +11,14 @@ from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, Optional
 
 from eniagent.sources.frames import parse_frame, parse_stamp
-from eniagent.sources.pasted_lines import Line
+from eniagent.sources.pasted_lines import Line, is_failure
+
+STRANGER = "stranger"
+"""The program of a line whose frame names a source file of nobody we know."""
 
 
 class Said(NamedTuple):
-    """`program`: ipamd, plugin, kubelet, containerd, aws-node, npa, cilium, other or "". `pod`: where the frame names one."""
+    """`program`: ipamd, plugin, kubelet, containerd, aws-node, npa, cilium, other, stranger or "". `pod`: where the frame names one."""
 
     program: str
     at: Optional[datetime]
@@ -59,6 +62,9 @@ _IDENTS = (
     ("kubelet", "kubelet"), ("containerd", "containerd"), ("dockerd", "containerd"), ("crio", "containerd"), ("kernel", "kernel"), ("aws-node", "aws-node"),
 )
 _OTHER_CNI = re.compile(r"\b(?:felix|calico[-/]\w+|bird6?:|confd\[|weave(?:r|-npc)?[: ]|flanneld?[: ]|kube-router|antrea-agent|cilium-agent)\b|ipalloc", re.IGNORECASE)
+# python's logging, with process and pod: Calico's first plugin.
+_PYTHON_CNI = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ \[[\w.-]+/[\w.-]+\] ")
+_CLIENT_GO = re.compile(r"^(?:reflector|memcache|client_config|request|warnings|leaderelection|round_trippers|transport|shared_informer|cached_discovery)\.go$")
 _OURS = re.compile(r"aws-cni|ipamd|sandbox|Warning|Normal|kubelet")
 _KUBELET_FILES = re.compile(
     r"^(?:kuberuntime|kubelet|remote_runtime|pod_workers|cni|docker_|topology_manager|cpu_manager|memory_manager|pod_startup|manager|prober|event|reconciler|setters)"
@@ -81,17 +87,17 @@ def said(line: Line, reference: datetime) -> Said:
     klog = _KLOG.search(text[:400]) and _KLOG.search(text)
     if klog:
         own = _klog_time(klog, reference)
-        program = program or ("kubelet" if _KUBELET_FILES.match(klog["file"]) else _klog_program(text))
+        program = program or ("kubelet" if _KUBELET_FILES.match(klog["file"]) else _klog_program(klog["file"], text))
         return Said(program, at or own, {"I": "info", "W": "warn", "E": "error", "F": "fatal"}.get(klog["level"] or "", ""), klog["rest"], line.ref, pod)
     tail = _KLOG_TAIL.match(text)
     if tail:
         return Said(program or ("kubelet" if _KUBELET_FILES.match(tail["file"]) else ""), at, "", tail["rest"], line.ref)
     logrus = _LOGRUS.search(text)
-    if logrus and (logrus.start() == 0 or not program):
+    if logrus and (logrus.start() == 0 or not program) and not is_failure(text[: logrus.start()]):
         return _from_logrus(line, logrus, program, at)
     if program in ("kubelet", "containerd", "kernel"):
         return Said(program, at, level, logrus["rest"] if logrus else text, line.ref)
-    if not program and _OTHER_CNI.search(text) and not _OURS.search(text):
+    if not program and (_PYTHON_CNI.match(text) or (_OTHER_CNI.search(text) and not _OURS.search(text))):
         return Said("other-cni", at or _leading_stamp(text), level, text, line.ref)
     frame = parse_frame(text.encode())
     if frame.form == "seelog":
@@ -170,8 +176,13 @@ def _unquoted(text: str) -> str:
     return text.replace('\\"', '"').replace("\\n", "\n").replace("\\t", "\t").replace("\\\\", "\\")
 
 
-def _klog_program(text: str) -> str:
-    return "aws-node" if "logging before flag.Parse" in text or "memcache.go" in text else ""
+def _klog_program(file: str, text: str) -> str:
+    """Whose a klog line is that no frame names: every Kubernetes program prints this frame, and all of them the client library's files."""
+    if "policyendpoint" in text.lower():
+        return "npa"
+    if "logging before flag.Parse" in text or file == "memcache.go":
+        return "aws-node"
+    return "" if _CLIENT_GO.match(file) else STRANGER
 
 
 def _ident(ident: str) -> str:

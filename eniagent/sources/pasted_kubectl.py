@@ -6,8 +6,10 @@ Refuses to mix objects: what a `describe` says belongs to the object whose name 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, Optional
 
+from eniagent.sources.frames import parse_stamp
 from eniagent.sources.pasted_events import Row, node_condition, pod_row
 
 _NAME = re.compile(r"^Name:\s+(\S+)\s*$")
@@ -112,6 +114,11 @@ def event_rows(value: Any) -> list[Row]:
         count = item["count"] if isinstance(item.get("count"), int) else 1
         rows.append(Row(str(item.get("type", "")), str(item.get("reason", "")), item["message"], count, None, at, subject, str(about.get("namespace", ""))))
     return rows
+
+
+def row_time(row: Row) -> Optional[datetime]:
+    """Rows of `kubectl get events -o json` carry a time in `source`'s place."""
+    return parse_stamp(row.source) if row.source[:2] == "20" else None
 
 
 def instance_facts(value: Any) -> dict[str, str]:

@@ -173,6 +173,7 @@ _FAILURE = re.compile(
     r"|CreatePodSandbox|failed to set ?up (?:network for sandbox|sandbox container)|SetupNetwork|[Nn]etworkPlugin cni failed|KillPodSandbox"
     r"|run pod sandbox failed|[Ee]rror (?:while )?adding (?:to cni network|network|container to network)"
     r"|FailedKillPod|error killing pod|failed to destroy network for sandbox|Failed to setup network for pod"
+    r"|OCI runtime create failed|failed to create (?:containerd|shim) task"
     r"|plugin type=\\*\"[\w-]+\\*\"(?: name=\\*\"[\w-]+\\*\")? failed|while adding to cni network|\bnetwork aws-cni/aws-cni: add cmd"
 )
 

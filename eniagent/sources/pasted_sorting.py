@@ -17,16 +17,18 @@ from eniagent.model.record import Event, PodStart
 from eniagent.sources import pasted_documents, pasted_events, pasted_failures, pasted_kubectl
 from eniagent.sources.frames import Frame, parse_stamp
 from eniagent.sources.log_fold import make_event
-from eniagent.sources.pasted_frames import Said
+from eniagent.sources.pasted_frames import STRANGER, Said
 from eniagent.sources.pasted_gathered import Gathered
 from eniagent.sources.pasted_lines import is_failure
 
 _GUESSES = ("aws-node", "ipamd", "plugin", "kubelet", "containerd")
+_NODE_GUESSES = ("kubelet", "containerd")
 _FOREIGN = ("cilium", "metrics-helper", "npa", "other", "other-cni")
 _TRAIL = re.compile(r"(?:errorCode\W+|^\s*)Client\.(?P<code>[A-Z]\w+(?:\.\w+)*)")
 _EVENT_NAME = re.compile(r"eventName\W+(?P<name>[A-Z]\w+)")
 _FAILS = re.compile(r"time[d-]* ?out|refused|unreachable|\b40[134]\b|reset|[Ff]ailed|Max retries|no route|[Ee]rror|[Ee]xception|blocked|cancell?ed|exceeded")
 _STARTED = re.compile(r"Observed pod startup duration.*?pod=\"(?P<pod>[\w.-]+/[\w.-]+)\"")
+_IP_RULE = re.compile(r"^\d+:\s+(?:not )?from \S+ .*lookup \w+\s*$")
 _METRIC = re.compile(r"^(?:# (?:HELP|TYPE) )?(?:awscni|process|go)_\w+")
 
 
@@ -36,6 +38,8 @@ class Sorter:
     def __init__(self) -> None:
         self.got = Gathered()
         self.unread = 0
+        self.foreign = False
+        """Whether the stack traces of the text at hand are another program's: see `pasted_owners`."""
         self.newest: Optional[datetime] = None
         self.newest_inside: Optional[datetime] = None
         self.pool_pieces: list[dict[str, str]] = []
@@ -46,6 +50,7 @@ class Sorter:
         self._files: dict[str, bytes] = {}
         self._metrics: list[str] = []
         self._operation = ""
+        self._after_stranger = False
 
     # Documents and fragments.
 
@@ -64,7 +69,7 @@ class Sorter:
                 self._refused(told["code"], told["operation"], f"{told['code']}: {told['words']}", ref)
         elif kind == "events":
             for row in pasted_kubectl.event_rows(value):
-                self._row(row, Said("", row_time(row), "", row.message, ref))
+                self._row(row, Said("", pasted_kubectl.row_time(row), "", row.message, ref))
         elif kind == "instances":
             self.told.update(pasted_kubectl.instance_facts(value))
         elif kind == "node":
@@ -109,6 +114,7 @@ class Sorter:
             self._logged(said, said.program)
         else:
             self._unframed(said)
+        self._after_stranger = said.program == STRANGER
 
     def _logged(self, said: Said, program: str) -> bool:
         """A line of ipamd, plugin or aws-node's container."""
@@ -126,7 +132,7 @@ class Sorter:
         if started:
             self.got.starts.append(PodStart(pod=PodName(started["pod"]), at=said.at))
         event = make_event(program, Frame(said.at, said.level, said.text, ""), said.ref)
-        if is_failure(said.text) and not _only_begins(said) and not (event and event.signature == "boot-noise"):
+        if is_failure(said.text) and not pasted_failures.only_begins(said.text, said.program) and not (event and event.signature == "boot-noise"):
             told = pasted_failures.failure(said.text, at=said.at, ref=said.ref, program=program, pod=self.context.pod)
             self.got.fail(program, told)
         elif event is not None:
@@ -156,12 +162,18 @@ class Sorter:
             told = pasted_failures.failure(text, at=said.at, ref=said.ref, program="kubelet", pod=self.context.pod)
             self.got.fail("kubelet", told)
             self.got.cover("kubelet", said.at)
-        elif not self._trail(said) and not self._guess(said):
+        elif _IP_RULE.match(text):
+            self.got.put("kubelet", Event("ip-rule", said.at, {}, text, said.ref, "ip"))
+        elif not self._trail(said) and not self._guess(said) and not self._message(said):
             self.unread += 1
 
     def _guess(self, said: Said) -> bool:
-        """The first program whose signatures know the text."""
-        for program in _GUESSES:
+        """The first program whose signatures know the text. What another program prints is not taken for ipamd's words."""
+        strange = self.foreign or said.program == STRANGER or self._after_stranger
+        if strange and signatures.scan_line("other", said.text):
+            self._foreign(said._replace(program="other"))
+            return True
+        for program in _NODE_GUESSES if strange else _GUESSES:
             match = signatures.scan_line(program, said.text)
             if match is None or (match.signature.id == "imds-failed" and not _FAILS.search(said.text)):
                 continue
@@ -171,6 +183,15 @@ class Sorter:
                 self._logged(said, program)
             return True
         return False
+
+    def _message(self, said: Said) -> bool:
+        """An event's message without its row: it must name a cause by itself."""
+        event = make_event("event", Frame(said.at, "", said.text, ""), said.ref)
+        if event is None or event.signature == "other-owner" or signatures.BY_ID[event.signature].role is not signatures.Role.CAUSE:
+            return False
+        self.got.put("ipamd" if event.signature == "iam-event" else "kubelet", event)
+        self.got.cover("kubelet", said.at)
+        return True
 
     def _trail(self, said: Said) -> bool:
         """CloudTrail in text: codes carry `Client.`; the call may stand on another line."""
@@ -247,13 +268,3 @@ class Sorter:
         if any(not row.startswith("#") for row in self._metrics):
             files["ipamd/metrics.txt"] = ("\n".join(self._metrics) + "\n").encode()
         return files
-
-
-def row_time(row: pasted_events.Row) -> Optional[datetime]:
-    """Rows of `kubectl get events -o json` carry a time in `source`'s place."""
-    return parse_stamp(row.source) if row.source[:2] == "20" else None
-
-
-def _only_begins(said: Said) -> bool:
-    """containerd tells of every sandbox that it begins; only a failed one is an attempt that failed."""
-    return said.program == "containerd" and not re.search(r"fail|error|Exception", said.text) or bool(re.search(r"returns sandbox id", said.text))
