@@ -67,6 +67,8 @@ NAMED = {
     "imds-unreachable": [
         zap("Failed to retrieve region data from instance metadata operation error ec2imds: GetRegion, exceeded maximum number of attempts, 3, request send failed, Get \"http://169.254.169.254/latest/dynamic/instance-identity/document\": dial tcp 169.254.169.254:80: connect: connection refused", caller="awsutils/awsutils.go:432"),
         cni('plugin type="aws-cni" name="aws-cni" failed (add): add cmd: Error received from AddNetwork gRPC call: rpc error: code = Unknown desc = failed to retrieve operation error ec2imds: GetMetadata, exceeded maximum number of attempts, 3, http response error StatusCode: 401'),
+        # scylladb/scylladb#3630: cloud-init, after a minute of trying.
+        "[   97.451190] cloud-init[1874]: 2018-07-25 10:00:40,864 - url_helper.py[WARNING]: Calling 'http://169.254.169.254/2009-04-04/meta-data/instance-id' failed [65/120s]: unexpected error ['NoneType' object has no attribute 'status_code']",
     ],
     "eniconfig-invalid": [
         zap('error while retrieving eniconfig: ENIConfig.crd.k8s.amazonaws.com "eu-west-1a" not found', caller="ipamd/ipamd.go:889"),
@@ -99,18 +101,28 @@ NAMED = {
     ],
     "network-policy-agent-down": [
         cni('plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to setup network policy'),
+        # pulumi/pulumi-aws#3589
+        'E0307 19:47:48.587114       1 reflector.go:147] pkg/mod/k8s.io/client-go@v0.28.4/tools/cache/reflector.go:229: Failed to watch *v1alpha1.PolicyEndpoint: failed to list *v1alpha1.PolicyEndpoint: policyendpoints.networking.k8s.aws is forbidden: User "system:serviceaccount:kube-system:aws-node" cannot list resource "policyendpoints" in API group "networking.k8s.aws" at the cluster scope',
+        # aws/aws-network-policy-agent#74
+        "        message: back-off 5m0s restarting failed container=aws-eks-nodeagent pod=aws-node-29l5n_kube-system(15ae1d23-9545-47b3-983d-5ba8784a6ae8)\n        reason: CrashLoopBackOff\n",
     ],
     "branch-eni-unavailable": [
         "Warning  FailedScheduling  2m  default-scheduler  0/3 nodes are available: 3 Insufficient vpc.amazonaws.com/pod-eni.",
         zap("Send AddNetworkReply: failed to get Branch ENI resource", level="info", caller="rpc/rpc.pb.go:713"),
+        # aws/amazon-vpc-cni-k8s#1245: the event's message without its row.
+        f"failed to allocate branch ENI to pod: cannot create new eni entry already exist, older entry : [0xc0002c2310]\n{NO_ADDRESS}",
     ],
     "instance-limits-unknown": [
         zap("Failed to get ENI limits from file:vpc_ip_limits or EC2 for m9x.large: vpc ip resource(eni ip limit): unknown instance type", caller="ipamd/ipamd.go:437"),
+        # aws/amazon-vpc-resource-controller-k8s#111
+        "failed to load instance details: unsupported instance type, couldn't find ENI Limit for instance i4i.large",
     ],
     "eni-lost": [
         zap("Force removing eni eni-0aeac170bf4a0f1e9 with 4 assigned pods", level="warn", caller="datastore/data_store.go:1191"),
     ],
     "imds-out-of-sync": [
+        # aws/amazon-vpc-cni-k8s#2497
+        'awscni_aws_api_error_count{api="DescribeNetworkInterfaces",error="InvalidNetworkInterfaceID.NotFound"} 83\nawscni_aws_api_error_count{api="IMDSMetaDataOutOfSync",error="InvalidNetworkInterfaceID.NotFound"} 84\n',
         zap("Failed to increase pool size: Unable to discover attached ENI from metadata service giving up trying to retrieve ENIs from metadata service", caller="ipamd/ipamd.go:1087"),
     ],
     "not-ip-related": [
@@ -119,6 +131,16 @@ NAMED = {
         '  Warning  FailedCreatePodSandBox  2m  kubelet  Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: can\'t get final child\'s PID from pipe: EOF: unknown',
         "  Warning  FailedMount  2m (x9 over 12m)  kubelet  MountVolume.SetUp failed for volume \"certs\" : secret \"web-tls\" not found",
         '  Warning  FailedCreatePodSandBox  2m  kubelet  Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox container: something nobody has seen before',
+        # awslabs/amazon-eks-ami#2366: a runtime's error without kubelet's wrapping.
+        "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error setting cgroup config for procHooks process: unable to freeze: unknown",
+        # NVIDIA/nvidia-container-runtime#143: a logrus line within an event's message.
+        'Failed to create pod sandbox: rpc error: code = Unknown desc = container create failed: time="2021-07-02T18:07:43+02:00" level=error msg="container_linux.go:370: starting container process caused: error adding seccomp rule for syscall socket: permission denied"',
+        # projectcalico/cni-plugin#48: Calico's first plugin, in Python; its words on IPv6 are not ipamd's.
+        '2016-02-02 10:41:07,791 3359 [default/mfb-pdf-ois1r] ERROR No IPv6 address returned, exiting\n2016-02-02 10:41:07,791 3359 [default/mfb-pdf-ois1r] DEBUG IPAM response (rc=100): {"msg": "No IPv6 addresses available in pool", "code": 100, "details": ""}',
+        # kubernetes/autoscaler#3592: another controller's credentials, told by its klog frame.
+        "F0118 16:40:34.650058       1 aws_cloud_provider.go:369] Failed to generate AWS EC2 Instance Types: NoCredentialProviders: no valid providers in chain. Deprecated.",
+        # containerd/cri#1014
+        "Jan 02 06:50:10 node1 kubelet[250135]: I0102 06:42:00.569834  250135 kubelet.go:1771] skipping pod synchronization - [container runtime is down PLEG is not healthy: pleg was last seen active 66h20m49.039936615s ago; threshold is 3m0s]",
     ],
 }
 
@@ -139,6 +161,22 @@ UNDECIDED = [
     zap("AssignPodIPv4Address: IP address pool stats: total 0, assigned 0", level="debug", caller="datastore/data_store.go:607"),
     NO_ADDRESS[:150],
 ]
+
+
+SEEN_IN_PART = [
+    # aws/amazon-vpc-cni-k8s#2045, cut before EC2's answer
+    (zap("Prefix target is 1, short of 1 prefixes, free 0 prefixes", level="debug", caller="ipamd/ipamd.go:2128"), "subnet-fragmented"),
+    # aws/amazon-vpc-cni-k8s#1712
+    ("# ip rule list\n0:      from all lookup local \n512:    from all to 10.204.166.124 lookup main \n1536:   from 10.204.166.124 lookup 3 \n32766:  from all lookup main \n\n# ip route show table 3\n< blank > \n", "pod-route-missing"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), SEEN_IN_PART)
+def test_what_was_seen_in_part_is_asked_for(text: str, code: str) -> None:
+    """Lines that show trouble of one kind and not its cause are answered with a look that decides it, and with no cause."""
+    document = told(text)
+    assert document["verdict"] == "inconclusive" and document["causes"] == []
+    assert code in {decided for look in document["next_looks"][:3] for decided in look["decides"]}
 
 
 @pytest.mark.parametrize("text", UNDECIDED)
@@ -163,6 +201,12 @@ HEALTHY = [
     "Jan 23 07:57:16 ip-10-0-0-1 kubelet[297]: E0123 07:57:16.123570     297 cpu_manager.go:394] \"RemoveStaleState: removing container\" podUID=\"fcc9f9f6\" containerName=\"aws-node\"",
     "I0123 07:57:16.123632  297 pod_startup_latency_tracker.go:104] \"Observed pod startup duration\" pod=\"default/web-1\" podStartSLOduration=2.1",
     "awscni_assigned_ip_addresses 11\nawscni_total_ip_addresses 28\nawscni_eni_max 3\n",
+    # Kubelet's first pass after its start. aws/amazon-vpc-cni-k8s#236
+    "I1121 00:33:29.628732    2441 kubelet.go:1799] skipping pod synchronization - [container runtime is down PLEG is not healthy: pleg was last seen active 2562047h47m16.854775807s ago; threshold is 3m0s]",
+    # A few disagreements are what every ENI that comes or goes gives.
+    'awscni_aws_api_error_count{api="IMDSMetaDataOutOfSync",error="InvalidNetworkInterfaceID.NotFound"} 3\n',
+    # cloud-init's first try.
+    "cloud-init[1874]: url_helper.py[WARNING]: Calling 'http://169.254.169.254/2009-04-04/meta-data/instance-id' failed [0/120s]: bad status code [404]",
     "",
     "nothing that any program of a node prints",
 ]
@@ -172,6 +216,28 @@ HEALTHY = [
 def test_ordinary_output_raises_nothing(text: str) -> None:
     """No cause is named for lines that healthy nodes print."""
     assert told(text)["causes"] == []
+
+
+ANOTHER_PROGRAM = [
+    # coroot/coroot#402
+    "panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1bbfd5c]\n\ngoroutine 242 [running]:\ngithub.com/coroot/coroot-node-agent/containers.(*Process).Close(0xc001d06380)\n\t/tmp/src/containers/process.go:105 +0x3c\n",
+    # tensult/cloud-reports#74
+    "[ERROR] aws.ec2.EC2InstancesCollector failed UnauthorizedOperation: You are not authorized to perform this operation.\n    at Request.extractError (/home/ec2-user/cloud-reports/node_modules/aws-sdk/lib/services/ec2.js:50:35)\n",
+    # awslabs/amazon-eks-ami#1798: a CSI driver's panic after its klog lines
+    'E0513 08:41:32.470244       1 main.go:154] "Could not determine region from any metadata service. The region can be manually supplied via the AWS_REGION environment variable." err="error getting instance data from ec2 metadata or kubernetes api"\npanic: error getting instance data from ec2 metadata or kubernetes api\n',
+]
+
+
+@pytest.mark.parametrize("text", ANOTHER_PROGRAM)
+def test_what_another_program_prints_is_not_said_of_ipamd(text: str) -> None:
+    """A panic or a refusal whose trace or frame names another program accuses neither ipamd nor its role."""
+    assert {cause["code"] for cause in told(text)["causes"]} <= {"not-ip-related"}
+
+
+def test_libraries_in_a_trace_name_no_program() -> None:
+    """A trace cut to the frames of libraries stays a panic of ipamd, in whose place it was pasted."""
+    text = "panic: assignment to entry in nil map\n\ngoroutine 1 [running]:\nk8s.io/client-go/tools/cache.(*processorListener).run(0xc0009508c0)\n\t/go/pkg/mod/k8s.io/client-go/tools/cache/shared_informer.go:774 +0x194\n"
+    assert [cause["code"] for cause in told(text)["causes"]] == ["ipamd-crashing"]
 
 
 def frames(message: str) -> dict[str, str]:
