@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any, Callable, Optional
 
 from eniagent.redact.contexts import CONTEXTS
-from eniagent.redact.pseudonyms import Pseudonyms
+from eniagent.redact.pseudonyms import READABLE_ACCOUNTS, READABLE_NAMES, Pseudonyms
 from eniagent.redact.secrets import compiled
 
 IDS = (
@@ -36,7 +36,7 @@ _IS_V6 = re.compile(r"[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(/\d+)?")
 _IS_HOST = re.compile(_HOST_IP)
 _IS_LINK = re.compile("[0-9a-f]{11}")
 _IS_UNIQUE, _IS_UID, _IS_HEX = re.compile(_UNIQUE), re.compile(_UID), re.compile("[0-9a-f]{64}|[0-9a-f]{32}|[0-9A-F]{32}")
-ZONE = re.compile("[a-z]{2}(?:-[a-z]+)+-[0-9][a-z]?")
+ZONE = re.compile(r"(?:us|eu|ap|sa|ca|me|af|il|cn|mx)(?:-gov|-iso[a-z]?)?-(?:north|south|east|west|central|northeast|northwest|southeast|southwest)-[0-9](?:[a-z]|-[a-z0-9-]+)?")
 _IS_V4 = re.compile(r"[0-9.]+(/\d+)?")
 _LEADS = re.compile(rb"(?:\\[nrtbf]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|[^A-Za-z0-9]pod)$")
 """What may stand before an identity without a gap: an escape, a character in URL encoding, the `pod` of a cgroup's name."""
@@ -200,12 +200,16 @@ class IdentityScrubber:
         if kind == "service":
             namespace, _, name = value.partition("/")
             return value if value == "default/kubernetes" else f"{self.names.namespace(namespace)}/{self.names.name(name)}"
+        if kind == "image":
+            return value if PUBLIC_IMAGE.match(value) else self.names.name(value)
         if value.encode("latin-1") in self._words or FORM.search(value):
             return self._nested(value)
         return {"pod": self.names.pod, "node": self.names.node, "name": self.names.name}[kind](value)
 
 
 FORM = re.compile(rf"{_HOST_IP}|{_ID}|{_V4}")
-COMMON = frozenset(("true", "false", "null", "none", "nil", "localhost", "default", "node", "host", "unknown", "failed", "error"))
+PUBLIC_IMAGE = re.compile(rf"(?:(?:{'|'.join(sorted(READABLE_ACCOUNTS))})\.dkr\.ecr\.|public\.ecr\.aws/|registry\.k8s\.io/|k8s\.gcr\.io/|docker\.io/library/|sha256:)")
+"""Images that everybody may know: EKS's own, Kubernetes', and digests."""
+COMMON = frozenset((*READABLE_NAMES, "owned", "shared", "true", "false", "null", "none", "nil", "localhost", "default", "node", "host", "unknown", "failed", "error"))
 """Words that are no names even where a name is expected."""
 

@@ -97,7 +97,7 @@ def header(line: bytes, found: Any) -> Optional[Found]:
 
 
 def _kept_if_done(line: bytes, start: int, end: int) -> Optional[Found]:
-    return None if end <= start or re.fullmatch(rb"\[removed:[a-z0-9-]+\]", line[start:end].strip()) else Found(start, end, "authorization")
+    return None if end <= start or re.fullmatch(rb"\[removed:[a-z0-9-]+\]?", line[start:end].strip()) else Found(start, end, "authorization")
 
 
 def bearer(line: bytes, found: Any) -> Optional[Found]:

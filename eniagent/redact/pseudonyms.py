@@ -16,6 +16,11 @@ from eniagent.redact.permute import Secret
 
 READABLE_NAMESPACES = frozenset(("default", "kube-system", "kube-public", "kube-node-lease"))
 READABLE_WORKLOADS = ("aws-node", "coredns", "kube-proxy")
+READABLE_NAMES = frozenset((
+    *READABLE_WORKLOADS, "aws-vpc-cni-init", "aws-eks-nodeagent", "aws-network-policy-agent", "eks-pod-identity-agent", "ebs-plugin", "efs-plugin",
+    "node-driver-registrar", "liveness-probe", "POD",
+))
+"""Containers of EKS's add-ons."""
 READABLE_ACCOUNTS = frozenset((
     "602401143452", "800184023465", "877085696533", "558608220178", "590381155156", "759879836304", "900612956339", "296578399912",
     "066635153087", "908253389112", "900889452093", "918309763551", "961992271922", "151742754352", "013241004608", "491585149902",

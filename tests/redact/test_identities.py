@@ -157,3 +157,27 @@ def test_imds_names_are_learnt_from_their_keys() -> None:
     out = b"".join(by.scrub_chunks([body], kind="imds/tree.json")) + by.text("group prod-nodes-sg of worker-17.corp.example").encode()
     assert not any(name in out for name in (b"prod-nodes-sg", b"eks-remote-1", b"worker-17", b"02:aa:bb"))
     assert list(json.loads(b"".join(by.scrub_chunks([body], kind="imds/tree.json"))))
+
+
+@pytest.mark.parametrize(
+    ("text", "gone", "kept"),
+    [
+        ('{"Tags":[{"Key":"Name","Value":"Prod Private A"},{"Key":"kubernetes.io/cluster/prod-7","Value":"owned"}],"Groups":[{"GroupName":"prod-nodes"}],"OwnerId":"111122223333"}', ("Prod Private A", "prod-7", "prod-nodes", "111122223333"), ('"owned"', '"Key":"Name"')),
+        ('{"CloudTrailEvent":"{\\"userIdentity\\":{\\"principalId\\":\\"AROAIOSFODNN7EXAMPLE:i-0fc1f7cd5bb2e35cb\\",\\"accountId\\":\\"111122223333\\",\\"userName\\":\\"prod-role\\"}}"}', ("AROAIOSFODNN7EXAMPLE", "0fc1f7cd5bb2e35cb", "111122223333", "prod-role"), ("principalId",)),
+        (
+            '{"metadata":{"name":"x"},"image":{"image":"registry.corp.example/pay:1"},"labels":{"io.kubernetes.container.name":"pay-api","io.kubernetes.pod.name":"pay-7d4b9c6f5-x2x9z","io.kubernetes.pod.namespace":"payments"}}',
+            ("corp.example", "pay-api", "pay-7d4b9c6f5-x2x9z", "payments"), ('"image":{"image":"',),
+        ),
+        ('{"image":{"image":"602401143452.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.23.0"},"labels":{"io.kubernetes.container.name":"aws-node"}}', (), ("602401143452.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.23.0", '"aws-node"')),
+        ('-A KUBE-SERVICES -d 10.100.7.7/32 -m comment --comment "payments/pay-api:http cluster IP" -j KUBE-SVC-X', ("payments", "pay-api", "10.100.7.7"), (":http cluster IP",)),
+        ("kubelet --hostname-override=worker-17.corp.example --node-labels=alpha.eksctl.io/cluster-name=prod-7,eks.amazonaws.com/nodegroup=ng-blue-2", ("worker-17", "prod-7", "ng-blue-2"), ("--hostname-override=", "cluster-name=")),
+    ],
+)
+def test_names_in_what_other_programs_print(text: str, gone: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    """EC2's and CloudTrail's answers, crictl's lists, iptables' comments, kubelet's flags: names go, keys and public names stay."""
+    by = scrubber()
+    by.learn_chunks([text.encode()], kind="x")
+    told = by.text(text)
+    assert [name for name in gone if name in told] == [] and [word for word in kept if word not in told] == [], told
+    if text.startswith("{"):
+        assert list(json.loads(told)) == list(json.loads(text))

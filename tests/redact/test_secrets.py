@@ -70,7 +70,7 @@ def test_secrets_across_the_borders_of_reads_are_gone() -> None:
 
 
 @given(st.lists(st.sampled_from(planted(4)), min_size=1, max_size=4), st.sampled_from(sorted(PLACES)), st.integers(1, 300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_scrubbing_again_changes_nothing(secrets: list[Planted], place: str, chunk: int) -> None:
     """What was scrubbed holds nothing more to remove, and does not depend on the chunks."""
     data = "".join(PLACES[place](s.text) for s in secrets).encode()
