@@ -49,8 +49,21 @@ def redacted(answer: Answer, settings: Settings) -> Diagnosis:
     if answer.looked is None or strength == "none":
         diagnosis = msgspec.structs.replace(answer.diagnosis, redaction=strength)
     else:
-        diagnosis = Redaction(answer.looked.case, strength=strength, key=key_of(settings) if strength == "identifiers" else b"").diagnosis(answer.diagnosis)
+        by = Redaction(answer.looked.case, strength=strength, key=key_of(settings) if strength == "identifiers" else b"")
+        diagnosis = by.diagnosis(answer.diagnosis)
+        _keep(settings, by.mapping)
     return msgspec.structs.replace(diagnosis, redaction=before) if before in _STRICTER.get(diagnosis.redaction, ()) else diagnosis
+
+
+def _keep(settings: Settings, mapping: dict[str, str]) -> None:
+    """Remember what the printed names stand for. An answer is not withheld because they cannot be turned back later."""
+    if mapping:
+        from eniagent.edge import redaction_keys
+
+        try:
+            redaction_keys.remember(settings, mapping)
+        except AgentError as error:
+            complain(f"eniagent: {plain(str(error))}")
 
 
 _STRICTER = {"none": ("secrets", "identifiers"), "secrets": ("identifiers",)}
