@@ -6,6 +6,7 @@ Refuses to fork into the background, and to be two: a second one ends with 9.
 # No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -27,7 +28,16 @@ def serve(given: Globals, **flags: Any) -> int:
     for variable in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         os.environ.pop(variable, None)
     log = Log(settings.log_format, "JOURNAL_STREAM" in os.environ, given.quiet, given.verbose)
-    return Service(settings, lambda: given.settings(**flags), log, manager=manager).run()
+    return Service(settings, lambda: given.settings(**flags), log, manager=manager, capture=capture(given)).run()
+
+
+def capture(given: Globals) -> tuple[str, ...]:
+    """The command that makes a bundle, with the same settings as the daemon's own."""
+    program = os.path.abspath(sys.argv[0])
+    begin = (program,) if os.access(program, os.X_OK) and not program.endswith(".py") else (sys.executable, program)
+    config = ("--config", given.config_path) if given.config_path is not None else ()
+    flags = [word for name, value in given.flags.items() if value is not None and name in FLAGS for word in (FLAGS[name], str(value))]
+    return (*begin, *config, *flags, "--quiet", "bundle", "create")
 
 
 def plain_words(words: Sequence[str]) -> Optional[Globals]:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -19,6 +23,37 @@ from eniagent import __version__
 from eniagent.daemon.tally import WAIT_BUCKETS_S, Gauges
 
 FILE = "eniagent.prom"
+LOOK_S = 1.0
+"""How long the server's thread may take to hear that it is to end."""
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    """Of the standard library; the one that prometheus_client starts asks DNS for the name of its own address first.
+
+    A daemon that may reach loopback alone waits seconds for that answer, which never comes.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A scraper that goes away in the middle is no event."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Nothing: scrapes are no events."""
 
 
 class Exposition(Collector):
@@ -34,7 +69,10 @@ class Exposition(Collector):
         """Serve `/metrics` at HOST:PORT; `off` does not. Raises `OSError` where the port is taken."""
         if where != "off":
             host, _, port = where.rpartition(":")
-            self._server, _ = start_http_server(int(port), addr=host.strip("[]"), registry=self._registry)
+            kind = _Server6 if host == "[::1]" else _Server
+            self._server = kind((host.strip("[]"), int(port)), _Handler)
+            self._server.set_app(make_wsgi_app(self._registry))
+            threading.Thread(target=self._server.serve_forever, args=(LOOK_S,), name="metrics", daemon=True).start()
 
     @property
     def port(self) -> Optional[int]:

@@ -116,7 +116,7 @@ class Observer:
 
     def _beside(self, *, until: datetime) -> dict[str, Capture]:
         """Captures that others take: the IMDS thread, and the unit that may speak to the container runtime."""
-        found = runtime_captures(f"{self._settings.run_dir}/runtime", now=until)
+        found = runtime_captures(f"{self._settings.run_dir}-runtime", now=until)
         answer = self._imds.capture or (self._imds.wait(FIRST_IMDS_S) if not self._seen else None)
         if answer is not None:
             found[imds.FILE] = answer

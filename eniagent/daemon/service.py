@@ -24,8 +24,9 @@ from eniagent.daemon.exposition import Exposition
 from eniagent.daemon.incidents import Watch
 from eniagent.daemon.log import Log
 from eniagent.daemon.observer import Observer
+from eniagent.daemon.outbox_flag import OutboxFlag
 from eniagent.daemon.pace import Pace
-from eniagent.daemon.service_names import HISTORY
+from eniagent.daemon.service_names import HISTORY, WAITS
 from eniagent.daemon.status import Standing, Status, remove_status, write_status
 from eniagent.daemon.tally import Tally
 from eniagent.edge import clock
@@ -51,6 +52,7 @@ class Service:
         self._ending = self._reload = self._looking = False
         self._unready = True
         self._refused: tuple[str, ...] = ()
+        self._outbox = OutboxFlag(f"{settings.state_dir}/{WAITS}")
         self._wake, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def run(self) -> int:
@@ -175,6 +177,7 @@ class Service:
     def _finish_errands(self, cycle: Cycle) -> None:
         """Bundles that became ready, and those that did not."""
         try:
+            self._outbox.look_after(cycle.history)
             done = cycle.errands.go_on()
             if done is not None:
                 self._note(cycle, done)
@@ -190,6 +193,7 @@ class Service:
         cycle.history.note_bundle(known, moment=moment, path=done.path)
         if self._settings.upload_to is not None:
             cycle.history.post(done.path, target=self._settings.upload_to, at=clock.now())
+            self._outbox.put_up()
         self._log.event("capture_done", cause=incident.cause, moment=moment, path=done.path, took_s=round(done.took_s, 1))
 
     def _sleep(self, due_s: float) -> None:

@@ -1,0 +1,1 @@
+"""The service under the real systemd, in a container of its own."""
