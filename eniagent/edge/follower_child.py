@@ -32,10 +32,12 @@ def arguments(tool: Tool, *, where: Sequence[str], matches: Sequence[str], begin
     """The command. `begin` is `--cursor=...` or `--since=...`.
 
     Without a pattern: the place must move on over lines that tell nothing, or the cursor of a quiet hour would be vacuumed. With
-    `--no-tail`, because `-f` alone begins at the last ten lines (journalctl(1)).
+    `--no-tail`, because `-f` alone begins at the last ten lines (journalctl(1)). With `--merge` where no directory is named, because
+    `-f` alone leaves out what was logged before the last boot, and all of it where the boot's id cannot be seen (systemd v252,
+    journalctl.c).
     """
     fields = (f"--output-fields={FIELDS}",) if tool.release >= FIELDS_SINCE else ()
-    return (tool.path, *where, "--no-pager", "--quiet", "--follow", "--no-tail", "--output=export", *fields, begin, *matches)
+    return (tool.path, *(where or ("--merge",)), "--no-pager", "--quiet", "--follow", "--no-tail", "--output=export", *fields, begin, *matches)
 
 
 class Child:
