@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
-from importlib.util import spec_from_file_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself costs more than all that is done here
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec, SourceFileLoader
     from types import CodeType, ModuleType
-    from typing import Optional, Union
+    from typing import Any, Optional, Union
+else:  # what importlib.machinery hands out, without importing all of importlib
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import ExtensionFileLoader, SourceFileLoader
 
 CACHE = "/var/cache/eniagent"
 LIST = "digests"
@@ -24,21 +26,30 @@ LIST = "digests"
 
 PYC_HEADER_BYTES = 16
 
+_hash_found: Any = None
+
 
 class Refused(Exception):
     """A place that cannot be used, and why."""
 
 
 def sha256(data: bytes) -> str:
-    """The digest in hexadecimal. hashlib would load OpenSSL, which takes longer than to hash what a command imports."""
-    try:
-        from _sha2 import sha256 as new  # Python 3.12 and newer
-    except ImportError:
-        try:
-            from _sha256 import sha256 as new
-        except ImportError:
-            from hashlib import sha256 as new
-    return str(new(data).hexdigest())
+    """The digest in hexadecimal."""
+    return str(_hash()(data).hexdigest())
+
+
+def _hash() -> Callable[[bytes], Any]:
+    """The interpreter's own sha256: hashlib would load OpenSSL, which takes longer than to hash what a command imports."""
+    global _hash_found
+    if _hash_found is None:
+        names = ("_sha2", "hashlib") if sys.version_info >= (3, 12) else ("_sha256", "hashlib")
+        for name in names:
+            try:
+                _hash_found = __import__(name).sha256
+                break
+            except ImportError:  # Distributions may leave it out; hashlib is always there.
+                continue
+    return _hash_found  # type: ignore[no-any-return]
 
 
 def read_own(path: str) -> bytes:
@@ -82,10 +93,14 @@ class Tree:
         loader: Union[Extension, Code]
         if code == relative and not relative.endswith(".py"):
             loader = Extension(name, location, tree=self, digest=digest)
-            return spec_from_file_location(name, location, loader=loader)
-        loader = Code(name, location, tree=self, code=f"{self.path}/{code}", digest=digest)
-        inner = [location.rpartition("/")[0]] if relative.endswith("/__init__.py") else None
-        return spec_from_file_location(name, location, loader=loader, submodule_search_locations=inner)
+        else:
+            loader = Code(name, location, tree=self, code=f"{self.path}/{code}", digest=digest)
+        package = relative.endswith("/__init__.py")
+        spec = ModuleSpec(name, loader, origin=location, is_package=package)
+        spec.has_location = True
+        if package:
+            spec.submodule_search_locations = [location.rpartition("/")[0]]
+        return spec
 
     def checked(self, path: str, digest: str) -> bytes:
         """A file's content. One that is not as it was left costs the whole tree, so that the next run unpacks a fresh one."""

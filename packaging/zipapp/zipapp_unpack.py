@@ -41,6 +41,7 @@ def _unpack(archive: str, identity: str, wheels: list[str]) -> Tree:
     refusals = []
     try:
         prepare_cache()
+        prune(CACHE, kept_names=identities(archive))
         return keep(archive, f"{CACHE}/{identity}", wheels)
     except (OSError, Refused) as error:
         refusals.append(f"{CACHE}: {reason(error)}")
@@ -88,7 +89,6 @@ def prepare_cache() -> None:
 
 def keep(archive: str, path: str, wheels: list[str]) -> Tree:
     """Unpack and compile beside `path`, then move it there in one step. Raises `OSError` or `Refused`, and leaves nothing then."""
-    prune(os.path.dirname(path))
     making = tempfile.mkdtemp(prefix=".new-", dir=os.path.dirname(path))
     try:
         fill(archive, making, wheels, final=path)
@@ -118,11 +118,19 @@ def taken(making: str, path: str) -> Tree:
     return tree
 
 
-def prune(directory: str) -> None:
+def identities(archive: str) -> set[str]:
+    """The names of the trees that this file may make, for any interpreter."""
+    with zipfile.ZipFile(archive) as carried:
+        return {carried.read(name)[:64].decode() for name in carried.namelist() if name.startswith("sets/")}
+
+
+def prune(directory: str, *, kept_names: set[str]) -> None:
     """Remove trees of other releases and of runs that died, unless a process holds them."""
     import fcntl
 
     for name in os.listdir(directory):
+        if name in kept_names:
+            continue
         path = f"{directory}/{name}"
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             continue

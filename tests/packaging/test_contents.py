@@ -158,7 +158,7 @@ def test_the_one_file_holds_the_locked_wheels(built: Built) -> None:
         expected = {f"sets/{tag}-{architecture}" for tag in locks.TAGS for architecture in locks.ARCHITECTURES}
         files = {wheel.file: wheel.sha256 for tag in locks.TAGS for wheel in locks.read(tag)}
         own = next((built.work / "own").glob("*.whl")).name
-        stub = {"__main__.py", "zipapp_boot.py", "zipapp_unpack.py", "LICENSE"}
+        stub = {"__main__.py", "zipapp_door.py", "zipapp_boot.py", "zipapp_unpack.py", "LICENSE"}
         assert members == expected | {f"wheels/{file}" for file in [*files, own]} | stub
         for file, digest in files.items():
             assert hashlib.sha256(archive.read(f"wheels/{file}")).hexdigest() == digest

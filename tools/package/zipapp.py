@@ -15,8 +15,8 @@ from tools.package.locks import ARCHITECTURES, TAGS, TOP, pick
 from tools.package.wheels import Wheel
 
 STUB = TOP / "packaging/zipapp"
-SHEBANG = b"#!/usr/bin/python3 -IS\n"
-"""Isolated, without site-packages: nothing that lies about on the machine comes between a root shell and the libraries carried here."""
+HEAD = "head.sh"
+"""What the file begins with: the shell runs it, and Python skips it."""
 
 EARLIEST = 315532800
 """1980-01-01: zip knows no earlier time."""
@@ -37,7 +37,7 @@ def sets(own: Wheel) -> dict[str, str]:
 
 
 def build(target: pathlib.Path, *, own: Wheel, store: pathlib.Path, epoch: int) -> None:
-    """Write the file. Source: PEP 441."""
+    """Write the file. Source: PEP 441, with a few lines of shell for the one of the shebang."""
     members = {path.name: path.read_bytes() for path in STUB.glob("*.py")}
     members["LICENSE"] = (TOP / "LICENSE").read_bytes()
     members[f"wheels/{own.locked.file}"] = own.path.read_bytes()
@@ -48,7 +48,7 @@ def build(target: pathlib.Path, *, own: Wheel, store: pathlib.Path, epoch: int) 
             members.update({f"wheels/{wheel.file}": (store / wheel.file).read_bytes() for wheel in pick(tag, architecture)})
     at = time.gmtime(max(epoch, EARLIEST))[:6]
     with target.open("wb") as file:
-        file.write(SHEBANG)
+        file.write((STUB / HEAD).read_bytes())
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, data in sorted(members.items()):
                 info = zipfile.ZipInfo(name, at)
