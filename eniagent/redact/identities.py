@@ -12,8 +12,8 @@ from collections import Counter
 from typing import Any, Callable, Optional
 
 from eniagent.redact.contexts import CONTEXTS
+from eniagent.redact.patterns import compiled
 from eniagent.redact.pseudonyms import READABLE_ACCOUNTS, READABLE_NAMES, Pseudonyms
-from eniagent.redact.secrets import compiled
 
 IDS = (
     "eni-attach|eni|i|subnet|sgr|sg|vpc|vpce|vol|ami|rtbassoc|rtb|acl|aclassoc|eipalloc|eipassoc|igw|eigw|nat|pcx|tgw-attach|tgw|lt|r|snap|fsap|fs|dopt|cgw|vgw|pl|h|cr|"

@@ -15,8 +15,8 @@ import msgspec
 from eniagent.model.snapshot import NodeSnapshot
 from eniagent.redact.contexts import CONTEXTS, LABEL, SCATTERED, UID
 from eniagent.redact.identities import COMMON, FORM, IS_CONTEXT, REMEMBERED, ZONE, IdentityScrubber
+from eniagent.redact.patterns import compiled
 from eniagent.redact.pseudonyms import READABLE_NAMESPACES, is_plain_word
-from eniagent.redact.secrets import compiled
 from eniagent.redact.walk import Visit, visit
 
 _SCATTERED = tuple((kind, re.compile(pattern.encode())) for kind, pattern in SCATTERED)

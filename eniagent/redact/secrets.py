@@ -11,21 +11,15 @@ import re
 from collections import Counter
 from typing import Any, Optional
 
-import re2
-
 from eniagent.redact import places
 from eniagent.redact.assignments import ASSIGNED
+from eniagent.redact.patterns import KEY_WORDS, patterns
 from eniagent.redact.places import Found
-from eniagent.redact.secret_kinds import BOUND, FREE
 
-_KEY_WORDS = r"(?:[ +]|%20|[A-Z0-9])*PRIVATE(?:[ +]|%20)KEY(?:(?:[ +]|%20)BLOCK)?-----"
-BEGIN = "-----BEGIN" + _KEY_WORDS
-SECRET_OBJECT = r"""(?i:\\*["']?kind\\*["']?\s*:\s*\\*["']?secret\b)"""
-ESCAPED = "%[0-9A-Fa-f]{2}"
 PEM_LINES = 400
 """A private key is over after so many lines, whatever its end was: the longest RSA keys have about 260."""
 _KEY_BYTES = 400
-_END = re.compile(("-----END" + _KEY_WORDS).encode())
+_END = re.compile(("-----END" + KEY_WORDS).encode())
 _AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+=_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
 _MESSAGE = re.compile(rb'("(?:MESSAGE|msg|log|message)"\s*:\s*")([A-Za-z0-9+/=]+|(?:Proc-Type|DEK-Info|Comment|Version):[^"]*)(?=\\?")')
 _PEM_LINE = re.compile(rb"^((?:.*[\s:\]|>])?)([A-Za-z0-9+/]{1,80}={0,2}|(?:Proc-Type|DEK-Info|Comment|Version): .*)(\s*)$")
@@ -36,71 +30,9 @@ _OBJECT_DATA = re.compile(rb'(\\*"(?:data|stringData)\\*"\s*:\s*\{)([^{}]*)(\})'
 _OBJECT_VALUE = re.compile(rb'(:\s*\\*")([^"\\]+)(\\*")')
 
 
-def compiled(pattern: str) -> Any:
-    """A pattern over bytes, in linear time, with room for its automaton."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.max_mem, options.log_errors = 256 << 20, False
-    return re2.compile(pattern.encode("latin-1"), options)
-
-
 def marker(kind: str) -> bytes:
     """What stands in a secret's place."""
     return b"[removed:" + kind.encode() + b"]"
-
-
-class _Patterns:
-    """All patterns, compiled once for all streams; those for a closer look only when a line is marked."""
-
-    def __init__(self) -> None:
-        heads = "|".join(head for _, head, _ in (*FREE, *BOUND))
-        self.sieve = compiled("|".join((heads, ESCAPED, BEGIN, SECRET_OBJECT, places.BASE64, *(p for p, _ in places.PLACES))))
-
-    @functools.cached_property
-    def begin(self) -> Any:
-        """The first line of a private key."""
-        return compiled(BEGIN)
-
-    @functools.cached_property
-    def secret_object(self) -> Any:
-        """A Kubernetes Secret."""
-        return compiled(SECRET_OBJECT)
-
-    @functools.cached_property
-    def escaped(self) -> Any:
-        """A character in URL encoding."""
-        return compiled(ESCAPED)
-
-    @functools.cached_property
-    def base64(self) -> Any:
-        """Base64 of what the other patterns look for."""
-        return compiled(places.BASE64)
-
-    @functools.cached_property
-    def free_any(self) -> Any:
-        """Any of the kinds that may stand anywhere."""
-        return compiled("|".join(p for _, _, p in FREE))
-
-    @functools.cached_property
-    def free(self) -> list[tuple[str, Any]]:
-        """Each of them."""
-        return [(kind, compiled(p)) for kind, _, p in FREE]
-
-    @functools.cached_property
-    def bound(self) -> list[tuple[str, re.Pattern[bytes]]]:
-        """The kinds that need an edge on either side; escapes and URL codes are edges."""
-        before, after = rb"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))", rb"(?![A-Za-z0-9])"
-        return [(kind, re.compile(before + p.encode() + after)) for kind, _, p in BOUND]
-
-    @functools.cached_property
-    def places(self) -> list[tuple[Any, places.Place]]:
-        """The kinds that their place tells."""
-        return [(compiled(p), find) for p, find in places.PLACES]
-
-
-@functools.lru_cache(maxsize=1)
-def _patterns() -> _Patterns:
-    return _Patterns()
 
 
 class SecretScrubber:
@@ -112,7 +44,7 @@ class SecretScrubber:
     def __init__(self, *, counts: Optional[Counter[str]] = None, deeper: bool = True) -> None:
         self.counts: Counter[str] = Counter() if counts is None else counts
         self._look_deeper = deeper
-        self._p = _patterns()
+        self._p = patterns()
         self._open, self._left, self._indent = "", 0, -1
 
     def block(self, data: bytes) -> bytes:
