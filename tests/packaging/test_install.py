@@ -134,7 +134,7 @@ def _as_if_used(root: pathlib.Path) -> None:
 def _allowed(name: str) -> bool:
     """What may differ: directories that the purge empties but shares with others, another tool's file, and books about users."""
     books = ("etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid", "etc/.pwd.lock", "var/log/lastlog", "var/log/faillog")
-    shared = ("var/log/support", "var/log/support/eks-log-collector.tar.gz", "var/cache/ldconfig", "opt", "tmp", "run", "etc", "var/lib", "var/log")
+    shared = ("var/log/support", "var/log/support/eks-log-collector.tar.gz", "var/cache/ldconfig", "opt", "tmp", "run", "etc", "var/lib", "var/lib/rpm", "var/log")
     return name in shared or name.startswith(books)
 
 
