@@ -49,6 +49,10 @@ def _missing_browser() -> Optional[str]:
     return None if shutil.which("chromium") else "chromium (package of that name)"
 
 
+def _missing_promtool() -> Optional[str]:
+    return None if shutil.which("promtool") else "promtool (package prometheus)"
+
+
 def _missing_packages() -> Optional[str]:
     wanted = {"rpmbuild": "rpm", "rpm2cpio": "rpm2cpio", "cpio": "cpio", "lintian": "lintian", "rpmlint": "rpmlint", "dpkg-deb": "dpkg"}
     missing = [package for command, package in wanted.items() if not shutil.which(command)]
@@ -63,6 +67,7 @@ NEEDS: dict[str, Callable[[], Optional[str]]] = {
     "nspawn": _missing_nspawn,
     "browser": _missing_browser,
     "packages": _missing_packages,
+    "promtool": _missing_promtool,
 }
 """Marker -> what this machine lacks for such tests, or None."""
 

@@ -1,0 +1,1 @@
+"""The service as processes on a staged node, and its parts."""
