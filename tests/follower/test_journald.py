@@ -381,7 +381,7 @@ def test_a_journal_that_may_not_be_read_is_forbidden(journald: Journald, open_to
     for path in (*journald.directory.glob("*"), *(() if open_top else (journald.directory,))):
         path.chmod(0)
     if open_top:
-        for path in (journald.directory, *journald.directory.parents[:4]):
+        for path in (journald.directory, *list(journald.directory.parents)[:4]):
             path.chmod(0o755)
     reads, writes = os.pipe()
     child = os.fork()
