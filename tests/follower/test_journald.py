@@ -48,7 +48,7 @@ def write(journald: Journald, cluster: Cluster, attempts: int) -> set[str]:
     return sandboxes
 
 
-def read(follower: Follower, *, expected: Optional[set[str]] = None, patience_s: float = 10.0) -> list[Batch]:
+def read(follower: Follower, *, expected: Optional[set[str]] = None, patience_s: float = 30.0) -> list[Batch]:
     """Drain until nothing more comes, or until the sandboxes that are expected were told."""
     batches, told, end = [], set[str](), time.monotonic() + patience_s
     while True:
