@@ -49,7 +49,7 @@ def own_command(directory: Path, made: Made) -> list[str]:
 
 def given_command(words: str, directory: Path, made: Made) -> list[str]:
     """The command under test with the places and the window filled in."""
-    age_s = int(time.time() - made.since_us / 1e6) + 60
+    age_s = int(time.time() - made.since_us / 1e6) + 3600  # The window must still hold the first entry in the last round.
     return [word.format(dir=directory, since=f"{age_s}s") for word in words.split()]
 
 
