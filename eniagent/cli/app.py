@@ -5,6 +5,7 @@ Refuses rich's rendering: it would cost more time than the diagnosis, and SSM sh
 
 # No `from __future__ import annotations` here: on Python 3.9 typer reads options from evaluated annotations only.
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Optional
 
@@ -15,6 +16,9 @@ from eniagent.cli import bundle, capacity, config, daemon, demo, diagnose, expla
 from eniagent.cli.exit_codes import FLAGS, Code, UsageError
 from eniagent.cli.globals_ import Globals
 from eniagent.cli.output import say
+
+_TWICE = re.compile(r"( Did you mean '[^']*'\?)\1")
+"""click and typer each add the same hint."""
 
 _EPILOG = "Options that every command takes, before or after its name: eniagent --help"
 
@@ -111,5 +115,6 @@ def invoke(words: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "eniagent"
         told = error.format_message().replace("Value error, ", "").rstrip(".")
+        told = _TWICE.sub(r"\1", told)
         raise UsageError(f"{told}; see: {path} --help") from error
     return int(code or 0)

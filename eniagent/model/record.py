@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """A program's log over the window. `counts` is exact per signature; `events` keeps the first and newest of each.
+    """A program's log over the window. `counts` is exact per signature (routine noise is not counted); `events` keeps the first and newest of each.
 
     `since`/`until`: times of the first and last line read. `form`: `zap`, `seelog` or "" where nothing told.
     """

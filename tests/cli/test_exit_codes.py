@@ -6,6 +6,8 @@ import ast
 import importlib
 import pathlib
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -170,3 +172,11 @@ def test_config_show_tells_each_origin() -> None:
 def test_global_options_count_before_and_after_the_command(written: list[str], read: list[str]) -> None:
     """A global option is heard wherever it stands, up to `--`."""
     assert hoist(written) == read
+
+
+def test_a_mistyped_command_is_hinted_at_once() -> None:
+    """The nearest command is named, and named once."""
+    words = [sys.executable, "-c", "import sys; from eniagent.cli import main; sys.exit(main(['diagnoze']))"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.count("Did you mean") == 1
